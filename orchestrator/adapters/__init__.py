@@ -1,0 +1,1 @@
+"""One door per stranger: NVML, files, the Hugging Face hub."""

@@ -1,0 +1,1 @@
+"""Known GPUs and models, with provenance."""

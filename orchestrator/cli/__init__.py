@@ -1,0 +1,1 @@
+"""Introduces everyone to everyone: arguments, views, exit codes."""

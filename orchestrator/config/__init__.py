@@ -1,0 +1,1 @@
+"""YAML text in, profiles and findings out."""

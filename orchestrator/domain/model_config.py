@@ -1,0 +1,122 @@
+"""What a language model is made of, as far as memory and start-up rules care."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class LayerKind(StrEnum):
+    """How a layer remembers the past."""
+
+    FULL_ATTENTION = "full_attention"
+    SLIDING_ATTENTION = "sliding_attention"
+    CHUNKED_ATTENTION = "chunked_attention"
+    LATENT_ATTENTION = "latent_attention"  # MLA: one low-rank vector per token
+    LINEAR_ATTENTION = "linear_attention"  # Gated DeltaNet and Mamba: one state per request
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecurrentState:
+    """Dimensions of the per-request state of a Gated DeltaNet layer."""
+
+    num_key_heads: int
+    num_value_heads: int
+    key_head_dim: int
+    value_head_dim: int
+    conv_kernel: int
+    state_dtype_bytes: int = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerGroup:
+    """`count` layers that remember alike. `window` is in tokens; `latent_size` = kv_lora_rank + qk_rope_head_dim."""
+
+    kind: LayerKind
+    count: int
+    num_kv_heads: int = 0
+    head_size: int = 0
+    window: int | None = None
+    latent_size: int = 0
+    recurrent: RecurrentState | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MixtureOfExperts:
+    num_experts: int
+    experts_per_token: int
+    intermediate_size: int
+    shared_intermediate_size: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quantization:
+    """A checkpoint's quantisation as its config.json states it (`method` in vLLM's words: awq, gptq, fp8, …)."""
+
+    method: str
+    bits: int | None = None
+    group_size: int | None = None
+    block_size: tuple[int, int] | None = None
+    zero_point: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelConfig:
+    """config.json, normalised. Sizes are in elements, lengths in tokens; `dtype` is `bfloat16`, `float16` or `float32`.
+
+    `original_max_position_embeddings` and `rope_parameters` are as in the checkpoint, before any override.
+    """
+
+    architecture: str
+    model_type: str
+    dtype: str
+    hidden_size: int
+    intermediate_size: int
+    num_layers: int
+    num_attention_heads: int
+    num_kv_heads: int
+    head_dim: int
+    vocab_size: int
+    max_position_embeddings: int
+    tie_word_embeddings: bool
+    layers: tuple[LayerGroup, ...]
+    moe: MixtureOfExperts | None = None
+    quantization: Quantization | None = None
+    rope_theta: float | None = None
+    rope_parameters: Mapping[str, object] | None = None
+    is_multimodal: bool = False
+
+
+class WeightPart(StrEnum):
+    """Checkpoint bytes by what vLLM does with them under tensor parallelism."""
+
+    EMBEDDING = "embedding"  # sharded over the vocabulary
+    LM_HEAD = "lm_head"  # sharded; not loaded when tied to the embedding
+    LINEAR = "linear"  # sharded
+    EXPERTS = "experts"  # sharded
+    REPLICATED = "replicated"  # norms, routers, biases, small tensors: on every rank
+    MTP = "multi_token_prediction"  # not loaded without speculative decoding
+    VISION = "vision"
+    UNLOADED = "unloaded"  # buffers and duplicates that vLLM never loads
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelFacts:
+    """A model's architecture and the bytes of its checkpoint, with where they are known from.
+
+    `weights` holds stored bytes per part. `provenance` is one line for people ("safetensors headers of …").
+    `revision` is the commit the facts were read at, when known. `exact` is True when the bytes come from
+    safetensors headers or a verified total, False when they were derived from a config.
+    """
+
+    model: str
+    config: ModelConfig
+    weights: Mapping[WeightPart, int]
+    provenance: str = field(compare=False)
+    revision: str | None = None
+    exact: bool = True
+
+    @property
+    def checkpoint_bytes(self) -> int:
+        return sum(self.weights.values())

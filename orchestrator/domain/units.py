@@ -1,0 +1,55 @@
+"""Sizes: whole bytes everywhere, GiB only where a person reads them; ranges that know their uncertainty."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+KIB = 1024
+MIB = 1024**2
+GIB = 1024**3
+
+
+def as_gib(size_bytes: float) -> float:
+    """Bytes as GiB (2**30 bytes), for views."""
+    return size_bytes / GIB
+
+
+def gib(size: float) -> int:
+    """GiB as whole bytes, rounded down."""
+    return int(size * GIB)
+
+
+@dataclass(frozen=True, slots=True)
+class ByteRange:
+    """A size in bytes that is known within an interval: `low <= expected <= high`."""
+
+    low: int
+    expected: int
+    high: int
+
+    def __post_init__(self) -> None:
+        if not self.low <= self.expected <= self.high:
+            raise ValueError(f"not a range: {self.low} <= {self.expected} <= {self.high}")
+
+    @classmethod
+    def exactly(cls, size_bytes: int) -> ByteRange:
+        return cls(size_bytes, size_bytes, size_bytes)
+
+    def __add__(self, other: ByteRange) -> ByteRange:
+        return ByteRange(self.low + other.low, self.expected + other.expected, self.high + other.high)
+
+    def subtracted_from(self, size_bytes: int) -> ByteRange:
+        """What is left of `size_bytes`: the interval turns over."""
+        return ByteRange(size_bytes - self.high, size_bytes - self.expected, size_bytes - self.low)
+
+
+ZERO_BYTES = ByteRange(0, 0, 0)
+
+
+def total(ranges: Iterable[ByteRange]) -> ByteRange:
+    """The sum of ranges, bound by bound (conservative: the errors are taken to add up)."""
+    result = ZERO_BYTES
+    for each in ranges:
+        result = result + each
+    return result

@@ -1,0 +1,1 @@
+"""Decisions: where each service goes and how much memory it is granted."""

@@ -1,0 +1,1 @@
+"""A plan in, compose files out. Builds dicts and dumps them."""
