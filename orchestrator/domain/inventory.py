@@ -21,7 +21,11 @@ class Gpu:
     """One device that a process can be given: a card, or a MIG slice of one (`parent_uuid` set).
 
     `total_bytes` and `free_bytes` are NVML's. `cuda_total_bytes` is what CUDA reports (less, by a few hundred MiB:
-    vLLM multiplies this one by gpu-memory-utilization); None when it is not known.
+    vLLM multiplies this one by gpu-memory-utilization); None when it is not known. `reserved_bytes` is what the driver
+    keeps for itself (NVML memory v2; CUDA's total is about total - reserved); None when the driver does not say.
+
+    A card with `mig_enabled` cannot be given itself, only its slices can. A slice has `mig_enabled` False and takes an
+    `index` after those of the host's cards.
     """
 
     index: int
@@ -37,6 +41,12 @@ class Gpu:
     mig_enabled: bool = False
     parent_uuid: str | None = None
     processes: tuple[GpuProcess, ...] = ()
+    reserved_bytes: int | None = None
+
+    @property
+    def is_assignable(self) -> bool:
+        """False for a card in MIG mode: a container gets its slices, never the card."""
+        return not self.mig_enabled
 
     @property
     def used_bytes(self) -> int:
