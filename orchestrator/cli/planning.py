@@ -1,0 +1,103 @@
+"""From paths to a plan: the one road that `plan` and `render` (and later `up`) take."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from orchestrator.domain.diagnostics import Diagnostic, Report, Severity, Span
+from orchestrator.domain.model_config import ModelFacts
+from orchestrator.domain.plan import Plan, Rejection
+from orchestrator.domain.profile import Deployment, ServiceProfile
+from orchestrator.domain.units import as_gib
+
+
+@dataclass(slots=True)
+class PlannedProject:
+    """What the road led to: as far as it was passable. `plan` is None when findings stood in the way."""
+
+    report: Report = field(default_factory=Report)
+    sources: Mapping[str, str] = field(default_factory=dict)
+    deployment: Deployment | None = None
+    facts: Mapping[str, ModelFacts] = field(default_factory=dict)
+    plan: Plan | None = None
+
+
+def make_plan(paths: Sequence[str], *, inventory_option: str | None, offline: bool) -> PlannedProject:
+    """Read the profiles, learn about models and GPUs, and plan. Findings are collected in `report`.
+
+    Raises OutsideFailure where a driver or a hub fails.
+    """
+    from orchestrator.cli.project import read_project
+
+    project = read_project(paths)
+    planned = PlannedProject(report=project.report, sources=project.sources, deployment=project.deployment)
+    if project.deployment is None or project.report.has_errors:
+        return planned
+    _plan_deployment(planned, project.deployment, inventory_option=inventory_option, offline=offline)
+    return planned
+
+
+def _plan_deployment(
+    planned: PlannedProject, deployment: Deployment, *, inventory_option: str | None, offline: bool
+) -> None:
+    from orchestrator.cli.inventory import read_inventory_option
+    from orchestrator.planner import plan
+
+    facts = _facts_of_services(deployment, offline=offline, report=planned.report)
+    inventory = read_inventory_option(inventory_option)
+    if isinstance(inventory, tuple):
+        planned.report.extend(inventory)
+        return
+    planned.facts = facts
+    if len(facts) < len(deployment.services):
+        return
+    planned.plan = plan(deployment=deployment, facts=facts, inventory=inventory)
+    planned.report.extend(finding_of(each, deployment, Severity.ERROR) for each in planned.plan.rejections)
+    planned.report.extend(finding_of(each, deployment, Severity.WARNING) for each in planned.plan.warnings)
+
+
+def _facts_of_services(deployment: Deployment, *, offline: bool, report: Report) -> dict[str, ModelFacts]:
+    from dataclasses import replace
+
+    from orchestrator.adapters.model_source import find_model_facts
+
+    found: dict[str, ModelFacts] = {}
+    for service in deployment.services:
+        directory = Path(service.places.file).parent
+        answer = find_model_facts(service.model, service.revision, offline=offline, base_directory=directory)
+        if isinstance(answer, Diagnostic):
+            report.add(replace(answer, span=answer.span or service.places.value(("model",))))
+        else:
+            found[service.name] = answer
+    return found
+
+
+def finding_of(rejection: Rejection, deployment: Deployment, severity: Severity) -> Diagnostic:
+    """A rejection of the planner, joined to the line that the user wrote."""
+    service = deployment.service(rejection.service)
+    numbers = _numbers(rejection)
+    return Diagnostic(
+        code=rejection.code,
+        message=rejection.message,
+        severity=severity,
+        span=_blamed(service, rejection),
+        notes=(*numbers, *rejection.notes),
+        help=rejection.help,
+    )
+
+
+def _blamed(service: ServiceProfile, rejection: Rejection) -> Span:
+    match rejection.blame:
+        case ("vllm", str(flag)) if flag in service.vllm:
+            return service.flag_value(flag)
+        case path:
+            return service.places.value(path)
+
+
+def _numbers(rejection: Rejection) -> tuple[str, ...]:
+    if rejection.asked_bytes is None or rejection.available_bytes is None:
+        return ()
+    asked, available = as_gib(rejection.asked_bytes), as_gib(rejection.available_bytes)
+    return (f"asked: {asked:.2f} GiB, available: {available:.2f} GiB",)

@@ -1,0 +1,1 @@
+"""Turns values into what a person, a program or an editor reads. Views decide nothing."""
