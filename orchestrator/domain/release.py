@@ -5,19 +5,19 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-_PATTERN = re.compile(r"v?(\d{1,6})\.(\d{1,6})\.(\d{1,6})(?:\.post(\d{1,6}))?", re.ASCII)
+_PATTERN = re.compile(r"v?(\d{1,6})\.(\d{1,6})\.(\d{1,6})(?:\.(?:post)?(\d{1,6}))?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Release:
-    """A released version of vLLM such as `0.32.0` or `0.8.5.post1`; orders as releases do."""
+    """A released version of vLLM such as `0.32.0`, `0.8.5.post1` or `0.10.1.1`; orders as releases do."""
 
     parts: tuple[int, int, int, int]
     text: str = field(compare=False)
 
     @classmethod
     def parse(cls, text: str) -> Release | None:
-        """`0.32.0`, `v0.32.0` and `0.8.5.post1` are releases; anything else gives None."""
+        """`0.32.0`, `v0.32.0`, `0.8.5.post1` and `0.10.1.1` are releases; anything else gives None."""
         match = _PATTERN.fullmatch(text)
         if match is None:
             return None
