@@ -80,7 +80,9 @@ class Footprint:
 
     `cuda_total` is the total that vLLM multiplies by the utilization. `terms` excludes the KV cache.
     `kv_required_bytes` is what the profile's length and requirements need. `fixed_kv_bytes` is set when
-    `kv-cache-memory-bytes` takes the place of what is left of the budget.
+    `kv-cache-memory-bytes` takes the place of what is left of the budget. `release` decides the start-up rules (None:
+    the newest known). `fits_any_length`: vLLM may shorten max-model-len to what fits (`auto`). `longest_priced_len`:
+    the terms hold for no greater max-model-len, because the profile run grows with it (None: they hold for all).
     """
 
     cuda_total: ByteRange
@@ -89,6 +91,9 @@ class Footprint:
     max_model_len: int
     kv_required_bytes: int
     fixed_kv_bytes: int | None = None
+    release: Release | None = None
+    fits_any_length: bool = False
+    longest_priced_len: int | None = None
 
     @property
     def inside(self) -> ByteRange:

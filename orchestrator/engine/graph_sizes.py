@@ -1,0 +1,88 @@
+"""Which CUDA graphs an engine captures: batch sizes and how many graphs, by release."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from orchestrator.domain.inventory import Gpu
+from orchestrator.domain.profile import FlagValue
+from orchestrator.engine.flag_values import as_integer, as_integers, as_mapping, as_positive_integer, as_switch, flag_value
+from orchestrator.engine.memory_rules import MemoryRules
+
+_FINE_STEP = 8
+_COARSE_STEP = 16
+_COARSE_FROM = 256
+_SMALLEST = (1, 2, 4)
+_ONLY_PIECEWISE = "PIECEWISE"
+_ONLY_FULL = ("FULL", "FULL_DECODE_ONLY")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CudaGraphs:
+    """`sizes` are the captured batch sizes in tokens; `piecewise` and `full` count the graphs of each form."""
+
+    sizes: tuple[int, ...] = ()
+    piecewise: int = 0
+    full: int = 0
+
+    @property
+    def count(self) -> int:
+        return self.piecewise + self.full
+
+
+def cuda_graphs(
+    *, vllm: Mapping[str, FlagValue], rules: MemoryRules, gpu: Gpu, requests: int, tokens: int
+) -> CudaGraphs:
+    """The graphs of one worker; none when the user asked for eager execution.
+
+    `requests` is max-num-seqs and `tokens` max-num-batched-tokens. Sizes beyond `tokens` are dropped; full graphs
+    serve decoding only, so they stop at `requests`.
+    """
+    compilation = as_mapping(flag_value(vllm, "compilation-config"))
+    mode = str(compilation.get("cudagraph_mode", "")).upper()
+    if _is_eager(vllm, compilation, mode):
+        return CudaGraphs()
+    sizes = tuple(size for size in _sizes(vllm, compilation, rules, gpu, requests) if size <= tokens)
+    decode_sizes = sum(1 for size in sizes if size <= requests)
+    full = decode_sizes if rules.full_graphs and mode != _ONLY_PIECEWISE else 0
+    return CudaGraphs(sizes=sizes, piecewise=0 if mode in _ONLY_FULL else len(sizes), full=full)
+
+
+def _is_eager(vllm: Mapping[str, FlagValue], compilation: Mapping[str, FlagValue], mode: str) -> bool:
+    level = as_integer(flag_value(vllm, "optimization-level"))
+    return as_switch(vllm, "enforce-eager") is True or level == 0 or mode == "NONE" or compilation.get("level") == 0
+
+
+def _sizes(
+    vllm: Mapping[str, FlagValue], compilation: Mapping[str, FlagValue], rules: MemoryRules, gpu: Gpu, requests: int
+) -> tuple[int, ...]:
+    exact = as_integers(flag_value(vllm, "cudagraph-capture-sizes")) or as_integers(
+        compilation.get("cudagraph_capture_sizes")
+    )
+    either = as_integers(flag_value(vllm, "cuda-graph-sizes"))  # one number is the largest, several are the sizes
+    if exact or len(either) > 1:
+        return exact or either
+    largest = (
+        as_positive_integer(flag_value(vllm, "max-cudagraph-capture-size"))
+        or as_positive_integer(compilation.get("max_cudagraph_capture_size"))
+        or next(iter(either), None)
+        or _largest(rules, gpu, requests)
+    )
+    return _up_to(largest, rules.coarse_graph_steps)
+
+
+def _largest(rules: MemoryRules, gpu: Gpu, requests: int) -> int:
+    blackwell = gpu.compute_capability is not None and gpu.compute_capability[0] == 10
+    limit = rules.max_graph_size_datacenter_blackwell if blackwell else rules.max_graph_size
+    if not rules.v1_engine:
+        return min(requests, limit)
+    return min(2 * requests, limit) if rules.graph_sizes_follow_requests else limit
+
+
+def _up_to(largest: int, coarse: bool) -> tuple[int, ...]:
+    fine_end = min(largest, _COARSE_FROM - 1) if coarse else largest
+    sizes = [*_SMALLEST, *range(_FINE_STEP, fine_end + 1, _FINE_STEP)]
+    if coarse:
+        sizes.extend(range(_COARSE_FROM, largest + 1, _COARSE_STEP))
+    return tuple(size for size in sizes if size <= largest)
