@@ -1,0 +1,207 @@
+"""config.json of a decoder language model, normalised to what memory and start-up rules need."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from orchestrator.catalog.fields import Fields
+from orchestrator.catalog.layers import MOST_LAYERS, latent_size, layer_groups
+from orchestrator.catalog.quantization import read_quantization
+from orchestrator.domain.diagnostics import Diagnostic
+from orchestrator.domain.model_config import MixtureOfExperts, ModelConfig
+
+_NESTED = ("text_config", "llm_config", "language_config")
+_INHERITED = ("tie_word_embeddings", "torch_dtype", "dtype")
+_OTHER_SENSES = ("vision_config", "audio_config", "vision_tower", "vit_config")
+
+_DTYPES = {
+    "bfloat16": "bfloat16",
+    "float16": "float16",
+    "half": "float16",
+    "float32": "float32",
+    "float": "float32",
+    "auto": "bfloat16",
+}
+DTYPE_BYTES = {"bfloat16": 2, "float16": 2, "float32": 4}
+
+_TIED_BY_DEFAULT = ("bloom", "cohere", "falcon", "gemma", "gpt2", "gpt_bigcode", "opt", "starcoder2")
+"""Families (by prefix) whose output head is the embedding unless config.json says otherwise."""
+
+_STATE_SPACE_FIELDS = (
+    "attn_layer_period",
+    "hybrid_override_pattern",
+    "index_topk",
+    "layers_block_type",
+    "linear_attn_config",
+    "mamba_d_state",
+    "ssm_cfg",
+    "state_size",
+)
+"""Fields of layers whose memory is not modelled (state-space layers, sparse-attention indexers)."""
+
+
+def parse_config(config: Mapping[str, object]) -> ModelConfig | Diagnostic:
+    """The model that a config.json describes; E301 names the fields that are missing or wrong, E302 what cannot be
+    sized. A missing dtype counts as bfloat16. Never raises, whatever the values are.
+    """
+    top = Fields(config)
+    text = _text_part(top)
+    unsupported = _unsupported(top, text)
+    if unsupported is not None:
+        return unsupported
+    model = _read(top, text)
+    return _wrong_fields(top.problems) if top.problems else model
+
+
+def _text_part(top: Fields) -> Fields:
+    """The language model's own fields: those of a nested text config, under what the whole model says."""
+    nested = top.nested(*_NESTED)
+    if nested is None:
+        return top
+    inherited = {name: top.values[name] for name in _INHERITED if name in top.values and not nested.has(name)}
+    return nested.under({**inherited, **nested.values}, nested.path)
+
+
+def _unsupported(top: Fields, text: Fields) -> Diagnostic | None:
+    if top.boolean("is_encoder_decoder", False):
+        return _cannot_size("an encoder-decoder model", "is_encoder_decoder")
+    for name in _STATE_SPACE_FIELDS:
+        if text.has(name):
+            return _cannot_size("a model with layers whose memory is not modelled", f"{text.path}{name}")
+    return None
+
+
+def _cannot_size(what: str, name: str) -> Diagnostic:
+    return Diagnostic(
+        code="E302",
+        message=f"config.json describes {what}",
+        notes=(f"`{name}` says so",),
+        help=(
+            "models that `orchestrate` can size are decoders with full, sliding, chunked, latent (MLA) or"
+            " Gated DeltaNet layers",
+        ),
+    )
+
+
+def _wrong_fields(problems: list[str]) -> Diagnostic:
+    first, *others = dict.fromkeys(problems)
+    return Diagnostic(
+        code="E301",
+        message=f"config.json cannot be used: {first}",
+        notes=tuple(others[:8]),
+        help=("compare it with the config.json that the model's publisher ships",),
+    )
+
+
+def _read(top: Fields, text: Fields) -> ModelConfig:
+    family = text.text("model_type", default="")
+    dtype = _dtype(text)
+    hidden_size = text.integer("hidden_size", "n_embd", "d_model")
+    num_layers = text.integer("num_hidden_layers", "n_layer", "num_layers", "n_layers", most=MOST_LAYERS)
+    num_heads = text.integer("num_attention_heads", "n_head", "n_heads", "num_heads")
+    num_kv_heads = _num_kv_heads(text, num_heads)
+    head_dim = _head_dim(text, hidden_size, num_heads)
+    moe = _mixture_of_experts(text, hidden_size)
+    return ModelConfig(
+        architecture=_architecture(top),
+        model_type=top.text("model_type", default=family),
+        dtype=dtype,
+        hidden_size=hidden_size,
+        intermediate_size=_intermediate_size(text, hidden_size),
+        num_layers=num_layers,
+        num_attention_heads=num_heads,
+        num_kv_heads=num_kv_heads,
+        head_dim=head_dim,
+        vocab_size=text.integer("padded_vocab_size", "vocab_size"),
+        max_position_embeddings=text.integer(
+            "max_position_embeddings", "n_positions", "seq_length", "max_sequence_length", "max_seq_len"
+        ),
+        tie_word_embeddings=text.boolean("tie_word_embeddings", family.startswith(_TIED_BY_DEFAULT)),
+        layers=layer_groups(
+            text,
+            num_layers=num_layers,
+            num_kv_heads=num_kv_heads,
+            head_dim=head_dim,
+            dtype_bytes=DTYPE_BYTES[dtype],
+        ),
+        moe=moe,
+        quantization=read_quantization(top, text),
+        rope_theta=_rope_theta(text),
+        rope_parameters=_rope_parameters(text),
+        is_multimodal=top.has(*_OTHER_SENSES),
+    )
+
+
+def _architecture(top: Fields) -> str:
+    names = top.strings("architectures")
+    if not names and not top.problems:
+        top.problems.append("`architectures` is missing")
+    return names[0] if names else ""
+
+
+def _dtype(text: Fields) -> str:
+    stated = text.text("dtype", "torch_dtype", default="auto").removeprefix("torch.")
+    if stated not in _DTYPES:
+        text.problems.append(f"`{text.path}torch_dtype` is `{stated[:40]}`, not one of bfloat16, float16, float32")
+    return _DTYPES.get(stated, "bfloat16")
+
+
+def _num_kv_heads(text: Fields, num_heads: int) -> int:
+    """KV heads; 1 where MLA keeps one vector for all heads, all heads where nothing is said (multi-head)."""
+    if latent_size(text):
+        return 1
+    if text.boolean("multi_query_attention", False) or text.boolean("multi_query", False):
+        return text.integer("multi_query_group_num", "num_kv_heads", default=1)
+    return text.integer("num_key_value_heads", "num_kv_heads", "n_head_kv", default=num_heads)
+
+
+def _head_dim(text: Fields, hidden_size: int, num_heads: int) -> int:
+    """Elements per head of queries and keys."""
+    if latent_size(text):
+        return text.integer("qk_nope_head_dim", least=0) + text.integer("qk_rope_head_dim")
+    if text.has("head_dim", "kv_channels"):
+        return text.integer("head_dim", "kv_channels")
+    if hidden_size < num_heads:
+        text.problems.append(f"`{text.path}hidden_size` is less than `{text.path}num_attention_heads`")
+    return max(1, hidden_size // num_heads)
+
+
+def _intermediate_size(text: Fields, hidden_size: int) -> int:
+    """The width of a dense MLP; of one expert where all layers have experts; GPT-2's default is 4 times hidden."""
+    if text.has("moe_intermediate_size") and not text.has("intermediate_size"):
+        return text.integer("moe_intermediate_size")
+    default = 4 * hidden_size if text.has("n_embd") else None
+    return text.integer("intermediate_size", "n_inner", "ffn_hidden_size", "ffn_dim", default=default)
+
+
+def _mixture_of_experts(text: Fields, hidden_size: int) -> MixtureOfExperts | None:
+    num_experts = text.integer("num_experts", "num_local_experts", "n_routed_experts", default=0, least=0, most=10**5)
+    if num_experts < 1:
+        return None
+    width = text.integer("moe_intermediate_size", "intermediate_size")
+    shared = text.integer("n_shared_experts", default=0, least=0, most=10**5) * width
+    return MixtureOfExperts(
+        num_experts=num_experts,
+        experts_per_token=text.integer("num_experts_per_tok", "experts_per_token", "num_experts_per_token", "top_k"),
+        intermediate_size=width,
+        shared_intermediate_size=text.integer("shared_expert_intermediate_size", default=shared, least=0),
+    )
+
+
+def _rope_theta(text: Fields) -> float | None:
+    """The base frequency: at the top, in `rope_parameters`, or there under the full-attention layers."""
+    rope = text.nested("rope_parameters", "rope_scaling")
+    full = rope.nested("full_attention") if rope is not None else None
+    places = (text, full, rope)
+    return next((theta for each in places if each is not None and (theta := each.number("rope_theta"))), None)
+
+
+def _rope_parameters(text: Fields) -> Mapping[str, object] | None:
+    """`rope_parameters` or `rope_scaling` as stored, with the original length where it stands beside them."""
+    rope = text.nested("rope_parameters", "rope_scaling")
+    if rope is None:
+        return None
+    beside = text.values.get("original_max_position_embeddings")
+    if rope.has("original_max_position_embeddings") or beside is None:
+        return dict(rope.values)
+    return {**rope.values, "original_max_position_embeddings": beside}
