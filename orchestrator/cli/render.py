@@ -1,0 +1,137 @@
+"""`orchestrate render`: writes the compose file of a plan that holds."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import replace
+from os.path import relpath
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from orchestrator.cli.exit_codes import ExitCode
+from orchestrator.cli.terminal import print_findings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from orchestrator.adapters.output_file import Outcome
+    from orchestrator.domain.model_config import ModelFacts
+    from orchestrator.domain.plan import Plan
+    from orchestrator.domain.profile import Deployment, ServiceProfile
+
+_STDOUT = "-"
+
+
+def render(
+    paths: Annotated[
+        list[str] | None, typer.Argument(help="A directory of profiles, or profile files.", show_default="configs")
+    ] = None,
+    inventory: Annotated[
+        str | None,
+        typer.Option(
+            "--inventory",
+            "-i",
+            metavar="FILE|3xRTX4090",
+            help="GPUs to plan on instead of this machine's: a file from `orchestrate gpus --json`, or a short form.",
+        ),
+    ] = None,
+    output: Annotated[
+        str | None,
+        typer.Option("--output", "-o", metavar="FILE|-", help="Where to write.", show_default="compose/PROJECT/…"),
+    ] = None,
+    to_stdout: Annotated[bool, typer.Option("--stdout", help="Print instead of writing; the same as `-o -`.")] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Never ask a hub for model facts.")] = False,
+) -> None:
+    """Plan, and write the compose file that runs the plan."""
+    from orchestrator.cli.planning import make_plan
+    from orchestrator.render.safety import check_deployment, check_hosts
+
+    if to_stdout and output not in {None, _STDOUT}:
+        raise typer.BadParameter("`--stdout` prints and `--output` writes a file: give one of the two")
+    planned = make_plan(paths or ["configs"], inventory_option=inventory, offline=offline)
+    if planned.plan is not None and planned.deployment is not None:
+        planned.report.extend(check_deployment(planned.deployment))
+        planned.report.extend(check_hosts(planned.plan, planned.deployment))
+    print_findings(planned.report, planned.sources)
+    if planned.plan is None or planned.deployment is None or planned.report.has_errors:
+        raise typer.Exit(ExitCode.FINDINGS)
+    target = Path("compose") / planned.deployment.project / "compose.yaml"
+    if output is not None and output != _STDOUT:
+        target = Path(output)
+    text = _text(planned.plan, planned.deployment, planned.facts, target, _command(paths or []))
+    if to_stdout or output == _STDOUT:
+        typer.echo(text, nl=False)
+    else:
+        _write(target, text, planned.deployment)
+
+
+def _command(paths: list[str]) -> str:
+    """What to type to make the file anew; a path that would break out of a comment line is left to the reader."""
+    command = shlex.join(["orchestrate", "render", *paths])
+    return command if command.isprintable() else "orchestrate render"
+
+
+def _text(plan: Plan, deployment: Deployment, facts: Mapping[str, ModelFacts], target: Path, command: str) -> str:
+    from orchestrator.render.compose import compose_document, compose_text
+
+    seen_from_target = with_paths_seen_from(deployment, target.parent)
+    return compose_text(compose_document(plan=plan, deployment=seen_from_target, facts=facts), command=command)
+
+
+def with_paths_seen_from(deployment: Deployment, directory: Path) -> Deployment:
+    """The deployment with its relative host paths as Compose reads them: from the compose file's directory.
+
+    Whoever writes a path means it from the file in which it stands.
+    """
+    written_in = Path(deployment.places.file).parent
+    caches = replace(
+        deployment.caches,
+        huggingface=_seen_from(deployment.caches.huggingface, written_in, directory),
+        vllm=_seen_from(deployment.caches.vllm, written_in, directory),
+    )
+    services = tuple(_service_seen_from(service, directory) for service in deployment.services)
+    return replace(deployment, caches=caches, services=services)
+
+
+def _service_seen_from(service: ServiceProfile, directory: Path) -> ServiceProfile:
+    return replace(service, model=_seen_from(service.model, Path(service.places.file).parent, directory))
+
+
+def _seen_from(written: str, written_in: Path, directory: Path) -> str:
+    if not written.startswith("."):
+        return written
+    path = relpath(written_in / written, directory)
+    return path if path.startswith(".") else f"./{path}"
+
+
+def _write(target: Path, text: str, deployment: Deployment) -> None:
+    from orchestrator.adapters.output_file import write_generated_file
+    from orchestrator.domain.diagnostics import Diagnostic, Report
+    from orchestrator.render.compose import HEAD_MARK
+
+    outcome = write_generated_file(target, text, mark=HEAD_MARK)
+    if isinstance(outcome, Diagnostic):
+        print_findings(Report([outcome]), {})
+        raise typer.Exit(ExitCode.FINDINGS)
+    typer.echo(_what_was_done(outcome, target, deployment))
+    typer.echo(_next_step(target, deployment))
+
+
+def _what_was_done(outcome: Outcome, target: Path, deployment: Deployment) -> str:
+    count = len(deployment.services)
+    return f"{outcome} {target} ({count} service{'s' if count != 1 else ''})"
+
+
+def _next_step(target: Path, deployment: Deployment) -> str:
+    up = shlex.join(["docker", "compose", "-f", str(target), "up", "--detach", "--wait"])
+    secrets = deployment.secrets
+    wanted = []
+    if secrets.api_key is not None:
+        wanted.append(f"`{secrets.api_key}` to the key that clients must send")
+    if secrets.hf_token is not None:
+        wanted.append(f"`{secrets.hf_token}` to a Hugging Face token (empty will do for public models)")
+    if not wanted:
+        return f"Next: `{up}`"
+    return f"Next: set {' and '.join(wanted)} in the environment, then `{up}`"

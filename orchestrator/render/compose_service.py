@@ -1,0 +1,190 @@
+"""One placement -> one compose service, with safe defaults.
+
+Secrets. vLLM takes its API key from the environment or from argv only; argv is visible to every process of the host, so
+the key goes through the environment, by reference (`${VLLM_API_KEY:?…}`), and Compose refuses to start without it. The
+Hugging Face token can be a file: Compose copies it from the variable to `/run/secrets`, and `HF_TOKEN_PATH` points
+there, so that it is neither in the container's environment nor in what `docker inspect` shows. Neither value is in the
+rendered file or in a label.
+
+Shared memory. Workers of one service talk through /dev/shm, where Docker gives 64 MiB. A private, larger /dev/shm is
+enough and keeps the host's IPC namespace closed, which `ipc: host` would open. It is a ceiling, not a reservation.
+
+Privileges. All capabilities are dropped and none can be gained. Without them even root obeys file modes, so a service
+that mounts a directory of the host (which its user owns) gets back just what reading or writing it takes. The root
+file system stays writable: vLLM, Triton and FlashInfer write beside the caches, and Compose cannot hand a secret to a
+read-only container. No `ulimits`: one host without InfiniBand needs no locked memory beyond Docker's default.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+from orchestrator.domain.model_config import ModelFacts
+from orchestrator.domain.plan import Placement, Plan
+from orchestrator.domain.profile import Caches, Deployment, ServiceProfile
+from orchestrator.domain.release import Release
+from orchestrator.engine.arguments import serve_arguments
+from orchestrator.render.health import healthcheck, start_period_seconds
+from orchestrator.render.yaml_text import Interpolation, literal_for_compose
+
+CONTAINER_PORT = 8000
+NETWORK = "models"
+HF_TOKEN_SECRET = "hf_token"  # noqa: S105 (the name of a file, not a value)
+LABEL_PREFIX = "orchestrate."
+CONFIG_HASH_LABEL = LABEL_PREFIX + "config-hash"
+
+_HF_TOKEN_FILE = f"/run/secrets/{HF_TOKEN_SECRET}"
+_MODEL_DIRECTORY = "/models"
+_HUGGINGFACE_CACHE = "/root/.cache/huggingface"
+_VLLM_CACHE = "/root/.cache/vllm"
+_COMMON_SHM_GIB = 8
+_FIRST_WITH_READY_TIMEOUT = Release.of("0.14.0")
+
+
+def is_host_path(written: str) -> bool:
+    """Whether a cache or a model is a path on the host (starts with `/`, `.` or `~`), not a volume or a hub id."""
+    return written.startswith(("/", ".", "~"))
+
+
+def service_document(
+    placement: Placement, *, deployment: Deployment, facts: ModelFacts, plan: Plan
+) -> dict[str, object]:
+    """The service of one placement, ready for YAML: plain values, `$` doubled, the configuration hash in its labels."""
+    profile = deployment.service(placement.service)
+    raw: dict[str, object] = {
+        "image": deployment.image,
+        "entrypoint": ["vllm", "serve"],
+        "command": list(_arguments(placement, profile, facts, plan.release)),
+        "deploy": {"resources": {"reservations": {"devices": [_gpus(placement)]}}},
+        **_shared_memory(len(placement.workers)),
+        "environment": _environment(profile, deployment, facts, plan.release),
+        **_secrets(deployment),
+        "volumes": _volumes(profile, deployment.caches),
+        "ports": [f"{_host_part(deployment.ports.address)}:{placement.port}:{CONTAINER_PORT}"],
+        "networks": [NETWORK],
+        **_start_order(placement),
+        "healthcheck": healthcheck(
+            port=CONTAINER_PORT, encrypted="ssl-certfile" in placement.granted, checkpoint_bytes=facts.checkpoint_bytes
+        ),
+        "restart": "on-failure:3",
+        "init": True,
+        "stop_grace_period": "30s",
+        "cap_drop": ["ALL"],
+        **_returned_capabilities(profile, deployment.caches),
+        "security_opt": ["no-new-privileges:true"],
+        "logging": {"driver": "json-file", "options": {"max-size": "50m", "max-file": "3"}},
+        "labels": _labels(placement, plan),
+    }
+    return _with_hash(literal_for_compose(raw))
+
+
+def shared_memory_gib(workers: int) -> int:
+    """GiB of /dev/shm: the customary 8, or what vLLM's rings and NCCL take when that is more.
+
+    At least 1 GiB + 0.25 GiB per worker: a 160 MiB broadcast ring, 240 MiB of responses per worker, NCCL's transport.
+    """
+    return max(_COMMON_SHM_GIB, -(-(4 + workers) // 4))
+
+
+def _arguments(placement: Placement, profile: ServiceProfile, facts: ModelFacts, release: Release) -> tuple[str, ...]:
+    local = is_host_path(profile.model)
+    return serve_arguments(
+        model=_mounted_model(profile) if local else profile.model,
+        revision=None if local else profile.revision,
+        served_name=profile.name,
+        vllm=placement.granted,
+        release=release,
+        facts=facts,
+        port=CONTAINER_PORT,
+    )
+
+
+def _mounted_model(profile: ServiceProfile) -> str:
+    return f"{_MODEL_DIRECTORY}/{profile.name}"
+
+
+def _gpus(placement: Placement) -> dict[str, object]:
+    return {"driver": "nvidia", "device_ids": list(placement.gpu_uuids), "capabilities": ["gpu"]}
+
+
+def _shared_memory(workers: int) -> dict[str, object]:
+    return {"shm_size": f"{shared_memory_gib(workers)}gb"} if workers > 1 else {}
+
+
+def _environment(
+    profile: ServiceProfile, deployment: Deployment, facts: ModelFacts, release: Release
+) -> dict[str, object]:
+    """Ours and the user's variables, by name; `check_deployment` keeps the user's clear of secrets and of ours."""
+    environment: dict[str, object] = {}
+    if release >= _FIRST_WITH_READY_TIMEOUT:  # else vLLM gives up before the health check does
+        environment["VLLM_ENGINE_READY_TIMEOUT_S"] = str(start_period_seconds(facts.checkpoint_bytes))
+    environment |= profile.environment
+    key = deployment.secrets.api_key
+    if key is not None:
+        environment["VLLM_API_KEY"] = Interpolation(f"${{{key}:?set {key} to the key that clients must send}}")
+    if deployment.secrets.hf_token is not None:
+        environment["HF_TOKEN_PATH"] = _HF_TOKEN_FILE
+    return dict(sorted(environment.items()))
+
+
+def _secrets(deployment: Deployment) -> dict[str, object]:
+    return {} if deployment.secrets.hf_token is None else {"secrets": [HF_TOKEN_SECRET]}
+
+
+def _volumes(profile: ServiceProfile, caches: Caches) -> list[object]:
+    mounts = [_cache_mount(caches.huggingface, _HUGGINGFACE_CACHE), _cache_mount(caches.vllm, _VLLM_CACHE)]
+    if is_host_path(profile.model):
+        mounts.append(
+            {
+                "type": "bind",
+                "source": profile.model,
+                "target": _mounted_model(profile),
+                "read_only": True,
+                "bind": {"create_host_path": False},
+            }
+        )
+    return list(mounts)
+
+
+def _cache_mount(source: str, target: str) -> dict[str, object]:
+    if is_host_path(source):
+        return {"type": "bind", "source": source, "target": target, "bind": {"create_host_path": True}}
+    return {"type": "volume", "source": source, "target": target}
+
+
+def _returned_capabilities(profile: ServiceProfile, caches: Caches) -> dict[str, object]:
+    if is_host_path(caches.huggingface) or is_host_path(caches.vllm):
+        return {"cap_add": ["DAC_OVERRIDE"]}
+    return {"cap_add": ["DAC_READ_SEARCH"]} if is_host_path(profile.model) else {}
+
+
+def _host_part(address: str) -> str:
+    return f"[{address}]" if ":" in address else address
+
+
+def _start_order(placement: Placement) -> dict[str, object]:
+    if not placement.start_after:
+        return {}
+    return {"depends_on": {other: {"condition": "service_healthy"} for other in placement.start_after}}
+
+
+def _labels(placement: Placement, plan: Plan) -> dict[str, object]:
+    values = {
+        "project": plan.project,
+        "service": placement.service,
+        "vllm-release": str(plan.release),
+        "gpu-uuids": ",".join(placement.gpu_uuids),
+        "gpu-memory-utilization": str(placement.utilization),
+        "predicted-kv-tokens": str(placement.weakest.prediction.kv_tokens[1]),
+    }
+    return {LABEL_PREFIX + name: value for name, value in values.items()}
+
+
+def _with_hash(service: object) -> dict[str, object]:
+    """The service with the SHA-256 of itself (canonical JSON, without this label) as its last label."""
+    if not isinstance(service, dict):
+        raise TypeError("a compose service is a mapping")
+    canonical = json.dumps(service, sort_keys=True, separators=(",", ":"))
+    digest = hashlib.sha256(canonical.encode()).hexdigest()
+    return {**service, "labels": {**service["labels"], CONFIG_HASH_LABEL: digest}}
