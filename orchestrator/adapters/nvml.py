@@ -35,7 +35,7 @@ def read_inventory(report: Report | None = None) -> Inventory:
     findings = Report() if report is None else report
     with _open_driver() as driver:
         cards = _read_cards(driver, findings)
-        driver_version = driver.ask("nvmlSystemGetDriverVersion")
+        driver_version = driver.ask("nvmlSystemGetDriverVersion") or None
         host = Host(
             name=platform.node() or "localhost",
             gpus=_numbered(cards, driver.count),
@@ -273,4 +273,4 @@ def _version(number: int | None) -> str | None:
 
 
 def _bus_id(pci: Any) -> str | None:
-    return None if pci is None else str(pci.busId)
+    return None if pci is None else str(pci.busId) or None

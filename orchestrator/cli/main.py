@@ -10,6 +10,7 @@ import typer
 
 from orchestrator import __version__
 from orchestrator.cli.exit_codes import ExitCode
+from orchestrator.cli.gpus import gpus
 from orchestrator.domain.failures import OutsideFailure
 
 app = typer.Typer(
@@ -36,6 +37,9 @@ def _root(
     ] = False,
 ) -> None:
     """Options that stand before any subcommand."""
+
+
+app.command()(gpus)
 
 
 def run() -> None:

@@ -128,8 +128,8 @@ def inventory_as_dict(inventory: Inventory) -> dict[str, object]:
 
 
 def inventory_text(inventory: Inventory) -> str:
-    """The inventory file: the same inventory gives the same bytes."""
-    return json.dumps(inventory_as_dict(inventory), indent=2, ensure_ascii=False) + "\n"
+    """The inventory file: the same inventory gives the same bytes, all ASCII."""
+    return json.dumps(inventory_as_dict(inventory), indent=2) + "\n"
 
 
 def _host_as_dict(host: Host) -> dict[str, object]:

@@ -1,0 +1,68 @@
+"""Where the GPUs to plan on come from: a file, a short form such as `3xRTX4090`, or the driver of this machine."""
+
+from __future__ import annotations
+
+import os
+
+from orchestrator.domain.diagnostics import Diagnostic, Report
+from orchestrator.domain.inventory import Inventory
+
+_NO_SUCH_FORM = "E450"
+
+
+def read_inventory_option(
+    value: str | None, *, report: Report | None = None, sources: dict[str, str] | None = None
+) -> Inventory | tuple[Diagnostic, ...]:
+    """What `--inventory` stands for, or the findings that say why nothing.
+
+    Without a value the driver is asked; its warnings go to `report` (OutsideFailure when it has no GPUs to tell of).
+    What exists as a file is read as one, anything else is a short form. The text of a file is kept in `sources`.
+    """
+    if value is None:
+        from orchestrator.adapters.nvml import read_inventory
+
+        return read_inventory(report)
+    if os.path.exists(value):
+        return _from_file(value, {} if sources is None else sources)
+    return _from_short_form(value)
+
+
+def _from_file(path: str, sources: dict[str, str]) -> Inventory | tuple[Diagnostic, ...]:
+    from pathlib import Path
+
+    from orchestrator.adapters.files import read_text
+    from orchestrator.config.inventory_file import parse_inventory
+
+    text = read_text(Path(path))
+    if isinstance(text, Diagnostic):
+        return (text,)
+    sources[path] = text
+    return parse_inventory(text, path)
+
+
+def _from_short_form(value: str) -> Inventory | tuple[Diagnostic, ...]:
+    from orchestrator.catalog.gpus import inventory_from_short_form
+
+    answer = inventory_from_short_form(value)
+    if isinstance(answer, Inventory):
+        return answer
+    if answer.code == _NO_SUCH_FORM or _looks_like_a_path(value):
+        return (_neither(value, answer),)
+    return (answer,)
+
+
+def _looks_like_a_path(value: str) -> bool:
+    return "/" in value or os.sep in value or value.lower().endswith((".json", ".yaml", ".yml"))
+
+
+def _neither(value: str, answer: Diagnostic) -> Diagnostic:
+    about_cards = answer.help if answer.code == _NO_SUCH_FORM else ()
+    return Diagnostic(
+        code="E420",
+        message=f"`{value}` is neither a file nor a short form of an inventory",
+        notes=(f"there is no file `{value}` in or from {os.getcwd()}",),
+        help=(
+            "a file: `orchestrate gpus --json > inventory.json` on the machine with the GPUs writes one",
+            *(about_cards or ("a short form: a count, `x` and a card, such as `3xRTX4090`",)),
+        ),
+    )
