@@ -30,6 +30,7 @@ class Diagnostic:
 
     `code` names the kind (`E102`), `message` is the line that stands alone, `label` is written under the caret,
     `notes` give numbers (asked, available), `help` gives the next thing to do, and that thing works.
+    `hidden` are stretches of the file that no view may print: secrets that stand where only their names belong.
     """
 
     code: str
@@ -39,6 +40,7 @@ class Diagnostic:
     label: str = ""
     notes: tuple[str, ...] = ()
     help: tuple[str, ...] = ()
+    hidden: tuple[Span, ...] = ()
 
     @property
     def is_error(self) -> bool:

@@ -1,0 +1,276 @@
+"""Checks a tree against the table of keys and words every disagreement as a finding at its place."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from orchestrator.config.checks_of_text import CUSTOM_ERROR, masked
+from orchestrator.config.table import Section
+from orchestrator.config.tree_values import as_value, child, clipped, described
+from orchestrator.config.yaml_tree import BrokenNode, MappingNode, Node, Place, ScalarNode
+from orchestrator.domain.diagnostics import Diagnostic, Span
+from orchestrator.domain.profile import KeyPath
+
+AnySection = TypeVar("AnySection", bound=Section)
+ForeignKeyHelp = Callable[[KeyPath], str | None]
+"""Where a key that is unknown at its place belongs, when that is known."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Problem:
+    """One disagreement: pydantic's kind and context, joined to the tree."""
+
+    kind: str
+    context: Mapping[str, Any]
+    path: KeyPath
+    key_place: Place | None
+    node: Node
+    is_on_key: bool
+    file: str
+
+    @property
+    def name(self) -> str:
+        """The key to blame as the user would say it: `require.full-length-requests`, `gpus`."""
+        words = [str(part) for part in self.path if isinstance(part, str)]
+        return clipped(".".join(words))
+
+    def span(self) -> Span:
+        place = self.key_place if self.is_on_key and self.key_place else self.node.place
+        return place.span(self.file)
+
+
+def check_structure(
+    root: MappingNode, file: str, table: type[AnySection], *, belongs: ForeignKeyHelp
+) -> tuple[AnySection | None, list[Diagnostic]]:
+    """The section that the tree spells, or None with at least one finding unless a broken value is to blame."""
+    try:
+        return table.model_validate(as_value(root)), []
+    except ValidationError as error:
+        problems = (_located(each, root, file) for each in error.errors(include_url=False, include_input=False))
+        return None, [_finding(problem, table, belongs) for problem in problems if problem is not None]
+
+
+def _located(error: Mapping[str, Any], root: MappingNode, file: str) -> _Problem | None:
+    """The problem with its node; None when the value is broken, which was said already."""
+    node: Node = root
+    key_place: Place | None = None
+    path: KeyPath = ()
+    loc: tuple[str | int, ...] = error["loc"]
+    for part in loc:
+        step = child(node, part)
+        if step is not None:
+            key_place, node = step[0] or key_place, step[1]
+            path = (*path, part)
+    is_on_key = error["type"] == "extra_forbidden" or loc[-1:] == ("[key]",)
+    if error["type"] == "missing":
+        path = (*path, loc[-1])
+    elif isinstance(node, BrokenNode) and not is_on_key:
+        return None
+    context = error.get("ctx", {})
+    return _Problem(
+        kind=error["type"], context=context, path=path, key_place=key_place, node=node, is_on_key=is_on_key, file=file
+    )
+
+
+def _finding(problem: _Problem, table: type[Section], belongs: ForeignKeyHelp) -> Diagnostic:
+    if problem.kind == "extra_forbidden":
+        return _unknown_key(problem, table, belongs)
+    if problem.kind == "missing":
+        return _missing_key(problem, table)
+    if problem.path[:1] == ("secrets",) and len(problem.path) > 1:
+        return _bad_secret_name(problem)
+    if problem.is_on_key:
+        return _bad_key(problem)
+    if problem.kind in _WANTED_TYPES:
+        return _wrong_type(problem, _WANTED_TYPES[problem.kind], table)
+    return _not_allowed(problem, table)
+
+
+def _unknown_key(problem: _Problem, table: type[Section], belongs: ForeignKeyHelp) -> Diagnostic:
+    key = str(problem.path[-1])
+    allowed = sorted(_keys_at(table, problem.path[:-1]))
+    near = difflib.get_close_matches(key.replace("_", "-").lower(), allowed, n=1, cutoff=0.6)
+    place = belongs(problem.path)
+    if near:
+        help_ = f"did you mean `{near[0]}`?"
+    elif place:
+        help_ = place
+    else:
+        help_ = f"allowed here: {', '.join(f'`{name}`' for name in allowed)}"
+    return Diagnostic(
+        code="E102",
+        message=f"unknown key `{clipped(key)}`",
+        span=problem.span(),
+        label="no such key here",
+        help=(help_,),
+    )
+
+
+def _missing_key(problem: _Problem, table: type[Section]) -> Diagnostic:
+    key = str(problem.path[-1])
+    place = problem.key_place
+    if place is None and isinstance(problem.node, MappingNode):
+        first = next(iter(problem.node.entries.values()), None)
+        place = first.key_place if first else problem.node.place
+    field = _field_at(table, problem.path)
+    written = f"{key}: {_example(field)}" if field else f"{key}: …"
+    return Diagnostic(
+        code="E104",
+        message=f"the key `{key}` is missing",
+        span=(place or problem.node.place).span(problem.file),
+        help=(f"write `{written}`",),
+    )
+
+
+def _bad_secret_name(problem: _Problem) -> Diagnostic:
+    """Never shows what was written: it may be the secret."""
+    return Diagnostic(
+        code="E137",
+        message=f"`{problem.name}` wants the name of an environment variable in capitals, never the secret itself",
+        span=problem.span(),
+        hidden=(problem.node.place.span(problem.file),),
+        help=("put the secret in an environment variable, and write the variable's name here, such as `HF_TOKEN`",),
+    )
+
+
+def _bad_key(problem: _Problem) -> Diagnostic:
+    wanted = problem.context.get("wanted", "another name")
+    message = f"`{clipped(str(problem.path[-1]))}` is no name for a key of `{problem.path[0]}`"
+    return Diagnostic(code="E106", message=message, span=problem.span(), label=f"wants {wanted}", help=("rename it",))
+
+
+_WANTED_TYPES = {
+    "string_type": "text",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "bool_type": "`true` or `false`",
+    "list_type": "a list",
+    "dict_type": "a mapping",
+    "model_type": "a mapping",
+}
+
+
+def _wrong_type(problem: _Problem, wanted: str, table: type[Section]) -> Diagnostic:
+    written = described(problem.node)
+    return Diagnostic(
+        code="E105",
+        message=f"`{problem.name}` wants {wanted}, not {written}",
+        span=problem.span(),
+        label=f"wants {wanted}",
+        help=(_help_for_type(problem, wanted, table),),
+    )
+
+
+def _help_for_type(problem: _Problem, wanted: str, table: type[Section]) -> str:
+    node = problem.node
+    if isinstance(node, ScalarNode):
+        if node.value is None and problem.path:
+            return f"write {wanted}, or remove the key"
+        if wanted == "text" and not isinstance(node.value, str):
+            return f'put it in quotes: `"{clipped(node.text)}"`'
+        if not node.is_plain and _is_number(node.text):
+            return f"remove the quotes: `{clipped(node.text)}`"
+    field = _field_at(table, problem.path)
+    return f"write it like `{problem.path[-1]}: {_example(field)}`" if field else f"write {wanted}"
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+_BOUNDS = {
+    "greater_than": ("gt", "more than {}"),
+    "greater_than_equal": ("ge", "{} or more"),
+    "less_than": ("lt", "less than {}"),
+    "less_than_equal": ("le", "{} or less"),
+}
+
+
+def _not_allowed(problem: _Problem, table: type[Section]) -> Diagnostic:
+    wanted, help_ = _wanted(problem, table)
+    code = "E135" if problem.path == ("services",) else "E106"
+    return Diagnostic(
+        code=code,
+        message=f"`{problem.name}` wants {wanted}, not {described(problem.node)}",
+        span=problem.span(),
+        label=f"wants {wanted}",
+        help=(help_,) if help_ else (),
+    )
+
+
+def _wanted(problem: _Problem, table: type[Section]) -> tuple[str, str]:
+    context = problem.context
+    field = _field_at(table, problem.path)
+    example = f"write it like `{problem.path[0]}: {_example(field)}`" if field else ""
+    if problem.kind == CUSTOM_ERROR:
+        return context["wanted"], context["help"] or example
+    if problem.kind in _BOUNDS:
+        name, words = _BOUNDS[problem.kind]
+        return words.format(f"{context[name]:g}" if context[name] < 1e5 else f"{context[name]:,}"), example
+    if problem.kind == "literal_error":
+        return _choice(problem, context["expected"], example)
+    return "at least one entry", example
+
+
+def _choice(problem: _Problem, expected: str, example: str) -> tuple[str, str]:
+    choices = [word.strip("'") for word in expected.replace(" or ", ", ").split(", ")]
+    wanted = " or ".join(f"`{choice}`" for choice in choices)
+    if problem.path == ("gpus",):
+        return f"`auto` or a list of GPUs", "write `gpus: [0, 1]`, or `gpus: auto`"
+    text = problem.node.text.lower() if isinstance(problem.node, ScalarNode) else ""
+    near = difflib.get_close_matches(text, choices, n=1, cutoff=0.5)
+    return wanted, f"did you mean `{near[0]}`?" if near else example
+
+
+def _section_at(table: type[Section], path: Iterable[str | int]) -> type[Section] | None:
+    section: type[Section] | None = table
+    for part in path:
+        field = _fields(section).get(str(part)) if section else None
+        section = field.annotation if field and _is_section(field.annotation) else None
+    return section
+
+
+def _is_section(annotation: object) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
+
+
+def _fields(section: type[Section]) -> dict[str, Any]:
+    return {field.alias or name: field for name, field in section.model_fields.items()}
+
+
+def _keys_at(table: type[Section], path: KeyPath) -> Iterable[str]:
+    section = _section_at(table, path)
+    return _fields(section) if section else ()
+
+
+def _field_at(table: type[Section], path: KeyPath) -> Any | None:
+    names = [part for part in path if isinstance(part, str)]
+    section = _section_at(table, names[:-1])
+    return _fields(section).get(names[-1]) if section and names else None
+
+
+def _example(field: Any) -> str:
+    """The field's example as flow-style YAML."""
+    examples = field.examples or ["…"]
+    return flow_style(examples[0])
+
+
+def flow_style(value: object) -> str:
+    """A value of the table on one line of YAML."""
+    if isinstance(value, list):
+        return f"[{', '.join(flow_style(item) for item in value)}]"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{key}: {flow_style(item)}' for key, item in value.items())}}}"
+    if isinstance(value, str) and value.isdigit():
+        return f'"{value}"'
+    return masked(str(value))
