@@ -1,4 +1,4 @@
-"""Reads values under `vllm:` the way vLLM's own parsers do; what makes no sense there gives None and is never raised."""
+"""Reads values under `vllm:` as vLLM's own parsers do; what makes no sense there gives None and is never raised."""
 
 from __future__ import annotations
 

@@ -7,7 +7,14 @@ from dataclasses import dataclass
 
 from orchestrator.domain.inventory import Gpu
 from orchestrator.domain.profile import FlagValue
-from orchestrator.engine.flag_values import as_integer, as_integers, as_mapping, as_positive_integer, as_switch, flag_value
+from orchestrator.engine.flag_values import (
+    as_integer,
+    as_integers,
+    as_mapping,
+    as_positive_integer,
+    as_switch,
+    flag_value,
+)
 from orchestrator.engine.memory_rules import MemoryRules
 
 _FINE_STEP = 8

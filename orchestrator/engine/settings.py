@@ -12,7 +12,6 @@ from orchestrator.domain.release import Release
 from orchestrator.engine.flag_values import (
     as_fraction,
     as_integer,
-    as_integers,
     as_mapping,
     as_positive_integer,
     as_switch,
@@ -72,9 +71,7 @@ class _Batch:
     follows_length: bool
 
 
-def resolve_settings(
-    *, vllm: Mapping[str, FlagValue], release: Release, facts: ModelFacts, gpu: Gpu
-) -> EngineSettings:
+def resolve_settings(*, vllm: Mapping[str, FlagValue], release: Release, facts: ModelFacts, gpu: Gpu) -> EngineSettings:
     """Resolve flags and defaults for one service on one kind of GPU; values that make no sense count as not given."""
     rules = memory_rules(release)
     max_model_len, auto = _max_model_len(vllm, release, facts, rules)

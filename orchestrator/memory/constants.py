@@ -55,8 +55,7 @@ SAMPLER_BYTES_PER_LOGIT = {
     Sampler.TRITON: Scale(low=14.2, expected=14.9, high=15.9),  # 0.17 to 0.20: Llama-3.1-8B 1.89 GiB, gemma-7b 3.63
     Sampler.FLASHINFER: Scale(low=4.0, expected=11.0, high=22.0),  # from 0.21: 4 with a warm compile cache, 22 cold
 }
-VISION_TOKENS = Scale(low=0.0, expected=1.0, high=4.0)
-"""Over the sampler-free peak of the language model: an encoder profiled at its largest input (0.2 to 4 GiB seen)."""
+
 VISION_PEAK = gib_range(0.0, 0.8, 4.0)
 """The encoder at its largest input; Qwen2.5-VL-3B 4.06 GiB, Qwen3.8-27B 1.46, most others below."""
 

@@ -43,7 +43,9 @@ def weights_term(settings: EngineSettings, facts: ModelFacts) -> MemoryTerm:
     loaded = _loaded(settings, facts)
     tensor_parallel_size = settings.tensor_parallel_size
     per_rank = loaded.sharded / tensor_parallel_size + loaded.replicated
-    return MemoryTerm(term=Term.WEIGHTS, size=_spread(facts, per_rank), in_budget=True, source=_source(settings, facts, loaded))
+    return MemoryTerm(
+        term=Term.WEIGHTS, size=_spread(facts, per_rank), in_budget=True, source=_source(settings, facts, loaded)
+    )
 
 
 def _loaded(settings: EngineSettings, facts: ModelFacts) -> _Loaded:
@@ -67,9 +69,7 @@ def _loaded(settings: EngineSettings, facts: ModelFacts) -> _Loaded:
     return _Loaded(sharded=stage_layers + vocabulary + vision + draft, replicated=replicated, notes=tuple(notes))
 
 
-def _convert(
-    parts: dict[WeightPart, float], settings: EngineSettings, config: ModelConfig, notes: list[str]
-) -> None:
+def _convert(parts: dict[WeightPart, float], settings: EngineSettings, config: ModelConfig, notes: list[str]) -> None:
     """Scale the parts to the element size that they are loaded in."""
     if config.quantization is not None:
         return
@@ -105,9 +105,7 @@ def _vocabulary(
     return max(embedding, head) if settings.pipeline_parallel_size > 1 else embedding + head
 
 
-def _replicated_kv_projections(
-    settings: EngineSettings, config: ModelConfig, linear: float, notes: list[str]
-) -> float:
+def _replicated_kv_projections(settings: EngineSettings, config: ModelConfig, linear: float, notes: list[str]) -> float:
     """Bytes that each rank holds more because KV heads are repeated when there are more ranks than heads."""
     ranks, heads = settings.tensor_parallel_size, config.num_kv_heads
     if ranks <= heads or heads <= 0 or any(group.latent_size for group in config.layers):

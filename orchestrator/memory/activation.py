@@ -1,0 +1,86 @@
+"""The activation peak of the profile run: the forward pass at its largest batch, then sampling for all requests."""
+
+from __future__ import annotations
+
+from orchestrator.domain.model_config import ModelConfig
+from orchestrator.domain.plan import MemoryTerm, Term
+from orchestrator.domain.units import MIB, ZERO_BYTES, ByteRange
+from orchestrator.engine.memory_rules import memory_rules
+from orchestrator.engine.settings import EngineSettings
+from orchestrator.memory.constants import FORWARD, MOE_WORKSPACE, SAMPLER_BYTES_PER_LOGIT, VISION_PEAK
+
+_ELEMENT_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
+_COUNT_BYTES = 4
+_MASK_SHARE = 1 / 32
+
+
+def activation_term(settings: EngineSettings, config: ModelConfig) -> MemoryTerm:
+    """The peak on the worst rank: max(forward, hidden states + sampler) + experts' workspace (+ vision encoder).
+
+    The logits are gathered, so the sampler's share does not shrink with tensor parallelism.
+    """
+    element = _ELEMENT_BYTES.get(settings.dtype, 2)
+    hidden = settings.max_num_batched_tokens * config.hidden_size * element
+    forward = FORWARD.of(_forward_bytes(settings, config, element))
+    sampler = _sampler_range(settings, config)
+    stages = 2 * hidden if settings.pipeline_parallel_size > 1 else 0
+    peak = ByteRange(
+        max(forward.low, 0 if stages else hidden + sampler.low),
+        max(forward.expected, hidden + sampler.expected) + stages,
+        max(forward.high, hidden + sampler.high) + stages,
+    )
+    peak = peak + _experts_range(settings, config, element)
+    if config.is_multimodal and settings.loads_vision:
+        peak = peak + VISION_PEAK
+    return MemoryTerm(
+        term=Term.ACTIVATION, size=peak, in_budget=True, source=_source(settings, config, forward, sampler)
+    )
+
+
+def sampling_buffers_term(settings: EngineSettings, config: ModelConfig) -> MemoryTerm:
+    """Counts and masks per request and vocabulary entry that the V2 runner keeps; counted from 0.27.0."""
+    logits = settings.max_num_seqs * config.vocab_size
+    size = int(logits * _COUNT_BYTES * (1 + _MASK_SHARE)) if settings.uses_v2_runner else 0
+    return MemoryTerm(
+        term=Term.NON_TORCH,
+        size=ByteRange.exactly(size),
+        in_budget=memory_rules(settings.release).measures_free_memory_drop,
+        source=f"sampling buffers of the V2 runner: {settings.max_num_seqs:,} x {config.vocab_size:,} x 4 bytes",
+    )
+
+
+def _forward_bytes(settings: EngineSettings, config: ModelConfig, element: int) -> float:
+    moe = config.moe
+    width = config.intermediate_size if moe is None else moe.shared_intermediate_size
+    attention = 2 * config.head_dim * (config.num_attention_heads + 2 * config.num_kv_heads)
+    per_token = max(3 * width, attention) / settings.tensor_parallel_size + 3 * config.hidden_size
+    return settings.max_num_batched_tokens * per_token * element
+
+
+def _sampler_range(settings: EngineSettings, config: ModelConfig) -> ByteRange:
+    if not settings.sampler_in_profile:
+        return ZERO_BYTES
+    logits = min(settings.max_num_seqs, settings.max_num_batched_tokens) * config.vocab_size
+    return SAMPLER_BYTES_PER_LOGIT[memory_rules(settings.release).sampler].of(logits)
+
+
+def _experts_range(settings: EngineSettings, config: ModelConfig, element: int) -> ByteRange:
+    moe = config.moe
+    if moe is None:
+        return ZERO_BYTES
+    own_width = moe.intermediate_size / settings.tensor_parallel_size
+    per_token = moe.experts_per_token * (max(2 * own_width, config.hidden_size) + own_width)
+    return MOE_WORKSPACE.of(settings.max_num_batched_tokens * per_token * element)
+
+
+def _source(settings: EngineSettings, config: ModelConfig, forward: ByteRange, sampler: ByteRange) -> str:
+    words = [
+        f"forward of {settings.max_num_batched_tokens:,} tokens about {forward.expected / MIB:,.0f} MiB",
+        f"sampling {settings.max_num_seqs:,} x {config.vocab_size:,} logits about {sampler.expected / MIB:,.0f} MiB",
+    ]
+    text = "the larger of " + " and ".join(words) if sampler.high else words[0]
+    if config.moe is not None:
+        text += f", workspace of {config.moe.experts_per_token} experts a token"
+    if config.is_multimodal and settings.loads_vision:
+        text += ", vision encoder at its largest input"
+    return text

@@ -1,0 +1,120 @@
+"""Memory that is no tensor: CUDA context, communicators, kernels, workspaces that appear at the first request."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from orchestrator.domain.inventory import Gpu
+from orchestrator.domain.plan import MemoryTerm, Term
+from orchestrator.domain.release import Release
+from orchestrator.domain.units import MIB, ByteRange
+from orchestrator.engine.memory_rules import memory_rules
+from orchestrator.engine.settings import EngineSettings
+from orchestrator.memory.constants import (
+    COMMUNICATORS_NVLINK,
+    COMMUNICATORS_PCIE,
+    COMMUNICATORS_STAGES,
+    CONTEXT_ONE_GPU,
+    HANDLES,
+    LAZY,
+    NON_TORCH_NVLINK,
+    NON_TORCH_ONE_GPU,
+    NON_TORCH_PCIE,
+    NON_TORCH_PCIE_LARGE,
+    NON_TORCH_STAGE,
+)
+
+_NVLINK_CAPABILITIES = frozenset({(7, 0), (8, 0), (9, 0), (10, 0), (10, 3)})
+_NATIVE_FP8_ATTENTION = frozenset({(9, 0), (10, 0), (10, 3)})
+_BLACKWELL = 10
+_LAST_FLASHINFER_ON_TURING = Release.of("0.23.0")
+_STAGE_ROW_SINCE = Release.of("0.11.0")
+
+
+class Fabric(StrEnum):
+    """What ranks of one group most likely talk over, by the class of the card."""
+
+    ALONE = "one GPU"
+    STAGES = "pipeline stages"
+    NVLINK = "NVLink"
+    PCIE = "PCIe"
+    PCIE_LARGE = "PCIe, Blackwell"
+
+
+def fabric(settings: EngineSettings, gpu: Gpu) -> Fabric:
+    """The class of communicators of one rank."""
+    if settings.tensor_parallel_size == 1:
+        return Fabric.ALONE if settings.pipeline_parallel_size == 1 else Fabric.STAGES
+    capability = gpu.compute_capability
+    if capability in _NVLINK_CAPABILITIES and "pcie" not in gpu.name.lower():
+        return Fabric.NVLINK
+    return Fabric.PCIE if capability is not None and capability[0] < _BLACKWELL else Fabric.PCIE_LARGE
+
+
+def non_torch_term(settings: EngineSettings, gpu: Gpu) -> MemoryTerm:
+    """Growth of non-torch memory between the snapshot and the end of the profile run."""
+    between = fabric(settings, gpu)
+    return MemoryTerm(
+        term=Term.NON_TORCH,
+        size=_non_torch_range(between, settings.release),
+        in_budget=True,
+        source=f"kernels and workspaces seen with {between} on vLLM {settings.release}",
+    )
+
+
+def context_term(settings: EngineSettings, gpu: Gpu) -> MemoryTerm:
+    """What a worker holds before vLLM's first look at the free memory."""
+    rules = memory_rules(settings.release)
+    between = fabric(settings, gpu)
+    size, words = CONTEXT_ONE_GPU, ["CUDA context"]
+    if not rules.nccl_in_budget and between in _COMMUNICATORS:
+        size = size + _COMMUNICATORS[between]
+        words.append(f"communicators ({between})")
+    if rules.handles_before_snapshot:
+        size = size + HANDLES
+        words.append("cuBLAS handles")
+    return MemoryTerm(term=Term.CONTEXT, size=size, in_budget=rules.context_in_budget, source=", ".join(words))
+
+
+def late_term(settings: EngineSettings, gpu: Gpu) -> MemoryTerm:
+    """What is allocated after the profile run and so on top of the budget."""
+    workspace = memory_rules(settings.release).flashinfer_workspace_mib * MIB if _uses_flashinfer(settings, gpu) else 0
+    size = LAZY + ByteRange(0, workspace, workspace)
+    words = "kernels loaded at the first request"
+    if workspace:
+        words += f", FlashInfer workspace of {workspace // MIB} MiB"
+    return MemoryTerm(term=Term.NON_TORCH, size=size, in_budget=False, source=words)
+
+
+_COMMUNICATORS = {
+    Fabric.STAGES: COMMUNICATORS_STAGES,
+    Fabric.NVLINK: COMMUNICATORS_NVLINK,
+    Fabric.PCIE: COMMUNICATORS_PCIE,
+    Fabric.PCIE_LARGE: COMMUNICATORS_PCIE,
+}
+_NON_TORCH = {
+    Fabric.ALONE: NON_TORCH_ONE_GPU,
+    Fabric.STAGES: NON_TORCH_ONE_GPU,
+    Fabric.NVLINK: NON_TORCH_NVLINK,
+    Fabric.PCIE: NON_TORCH_PCIE,
+    Fabric.PCIE_LARGE: NON_TORCH_PCIE_LARGE,
+}
+
+
+def _non_torch_range(between: Fabric, release: Release) -> ByteRange:
+    if between is Fabric.STAGES and release >= _STAGE_ROW_SINCE:
+        return NON_TORCH_STAGE
+    rows = _NON_TORCH[between]
+    return next((size for since, size in reversed(rows) if Release.of(since) <= release), rows[0][1])
+
+
+def _uses_flashinfer(settings: EngineSettings, gpu: Gpu) -> bool:
+    """Whether attention most likely runs on FlashInfer: fp8 KV where FlashAttention has none, Blackwell, old Turing."""
+    capability = gpu.compute_capability
+    if capability is None:
+        return True
+    if capability < (8, 0):
+        return capability >= (7, 5) and settings.release <= _LAST_FLASHINFER_ON_TURING
+    if settings.kv_cache_dtype.startswith("fp8"):
+        return capability not in _NATIVE_FP8_ATTENTION
+    return capability[0] == _BLACKWELL
