@@ -26,7 +26,7 @@ from orchestrator.domain.profile import Caches, Deployment, ServiceProfile
 from orchestrator.domain.release import Release
 from orchestrator.engine.arguments import serve_arguments
 from orchestrator.render.health import healthcheck, start_period_seconds
-from orchestrator.render.yaml_text import Interpolation, literal_for_compose
+from orchestrator.render.yaml_text import Interpolation, literal_mapping
 
 CONTAINER_PORT = 8000
 NETWORK = "models"
@@ -74,9 +74,8 @@ def service_document(
         **_returned_capabilities(profile, deployment.caches),
         "security_opt": ["no-new-privileges:true"],
         "logging": {"driver": "json-file", "options": {"max-size": "50m", "max-file": "3"}},
-        "labels": _labels(placement, plan),
     }
-    return _with_hash(literal_for_compose(raw))
+    return _labelled(literal_mapping(raw), literal_mapping(_labels(placement, plan)))
 
 
 def shared_memory_gib(workers: int) -> int:
@@ -181,10 +180,8 @@ def _labels(placement: Placement, plan: Plan) -> dict[str, object]:
     return {LABEL_PREFIX + name: value for name, value in values.items()}
 
 
-def _with_hash(service: object) -> dict[str, object]:
-    """The service with the SHA-256 of itself (canonical JSON, without this label) as its last label."""
-    if not isinstance(service, dict):
-        raise TypeError("a compose service is a mapping")
-    canonical = json.dumps(service, sort_keys=True, separators=(",", ":"))
+def _labelled(service: dict[str, object], labels: dict[str, object]) -> dict[str, object]:
+    """The service with its labels; the last is the SHA-256 of all of it (canonical JSON) but itself."""
+    canonical = json.dumps({**service, "labels": labels}, sort_keys=True, separators=(",", ":"))
     digest = hashlib.sha256(canonical.encode()).hexdigest()
-    return {**service, "labels": {**service["labels"], CONFIG_HASH_LABEL: digest}}
+    return {**service, "labels": {**labels, CONFIG_HASH_LABEL: digest}}

@@ -8,11 +8,10 @@ from ipaddress import ip_address
 
 from orchestrator.domain.diagnostics import Diagnostic, Severity, Span
 from orchestrator.domain.plan import Plan
-from orchestrator.domain.profile import Deployment, ServiceProfile
+from orchestrator.domain.profile import Deployment, Secrets, ServiceProfile
 
-_SECRET_FLAGS = {"api-key": "api-key", "hf-token": "hf-token"}
+_SECRET_FLAGS = ("api-key", "hf-token")
 _SECRET_VARIABLES = {"VLLM_API_KEY": "api-key", "HF_TOKEN": "hf-token", "HUGGING_FACE_HUB_TOKEN": "hf-token"}
-_OURS = {"HF_TOKEN_PATH": "hf-token"}
 _LOOKS_SECRET = re.compile(r"(^|_)(TOKEN|SECRET|PASSWORD|API_KEY|ACCESS_KEY)$")
 _VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 
@@ -22,7 +21,7 @@ def check_deployment(deployment: Deployment) -> tuple[Diagnostic, ...]:
     findings = [*_address(deployment), *_variable_names(deployment)]
     for service in deployment.services:
         findings += _secrets_in_flags(service)
-        findings += _secrets_in_environment(service)
+        findings += _secrets_in_environment(service, deployment.secrets)
         findings += _unprintable(service)
     return tuple(findings)
 
@@ -91,22 +90,22 @@ def _variable_names(deployment: Deployment) -> Iterator[Diagnostic]:
 
 
 def _secrets_in_flags(service: ServiceProfile) -> Iterator[Diagnostic]:
-    for flag, key in _SECRET_FLAGS.items():
-        if isinstance(service.vllm.get(flag), (str, list)):
-            yield _secret_in_plain_text(f"`{flag}` under `vllm`", service.flag_key(flag), key)
+    for flag in _SECRET_FLAGS:
+        if isinstance(service.vllm.get(flag), str | list):  # `hf-token: true` holds no secret
+            yield _secret_in_plain_text(f"`{flag}` under `vllm`", service.flag_key(flag), flag)
 
 
-def _secrets_in_environment(service: ServiceProfile) -> Iterator[Diagnostic]:
+def _secrets_in_environment(service: ServiceProfile, secrets: Secrets) -> Iterator[Diagnostic]:
     for name in service.environment:
         span = service.places.key(("environment", name))
         if name in _SECRET_VARIABLES:
             yield _secret_in_plain_text(f"`{name}` under `environment`", span, _SECRET_VARIABLES[name])
-        elif name in _OURS:
+        elif name == "HF_TOKEN_PATH" and secrets.hf_token is not None:
             yield Diagnostic(
                 code="E607",
-                message=f"`{name}` is set by the compose file itself",
+                message=f"`{name}` is set by the compose file itself, to where it mounts `secrets.hf-token`",
                 span=span,
-                help=(f"take it out, and name the variable with the value under `secrets.{_OURS[name]}`",),
+                help=(f"take it out, or take `secrets.hf-token` out of the deployment (now `{secrets.hf_token}`)",),
             )
         elif _LOOKS_SECRET.search(name):
             yield Diagnostic(
@@ -143,12 +142,11 @@ def _strings(value: object) -> Iterator[str]:
         case str():
             yield value
         case list():
-            for each in value:
-                yield from _strings(each)
+            yield from (text for each in value for text in _strings(each))
         case Mapping():
-            for key, each in value.items():
-                yield from _strings(key)
-                yield from _strings(each)
+            yield from (text for pair in value.items() for each in pair for text in _strings(each))
+        case _:
+            return
 
 
 def _fits_a_process(text: str) -> bool:

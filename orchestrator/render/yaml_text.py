@@ -25,11 +25,16 @@ def literal_for_compose(value: object) -> object:
         case str():
             return value.replace("$", "$$")
         case Mapping():
-            return {str(key): literal_for_compose(each) for key, each in value.items()}
+            return literal_mapping(value)
         case list() | tuple():
             return [literal_for_compose(each) for each in value]
         case _:
             return value
+
+
+def literal_mapping(tree: Mapping[str, object]) -> dict[str, object]:
+    """`literal_for_compose` of a mapping; its keys are left as they are, as Compose leaves them."""
+    return {key: literal_for_compose(each) for key, each in tree.items()}
 
 
 class _ComposeDumper(yaml.SafeDumper):
