@@ -1,4 +1,4 @@
-"""Tables about flags that the parsers do not tell: ranges, what orchestrate sets itself, what took the place of what."""
+"""Tables about flags that no parser tells: ranges, what orchestrate sets itself, what took the place of what."""
 
 from __future__ import annotations
 

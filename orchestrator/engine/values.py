@@ -13,7 +13,7 @@ from orchestrator.engine.flags import Flag, Kind
 from orchestrator.engine.problems import nearest, quoted
 
 _DEEPEST = 64
-_HUMAN = re.compile(r"(\d+(?:\.\d+)?)([kKmMgGtT])", re.ASCII)
+_HUMAN = re.compile(r"(\d{1,18}(?:\.\d{1,18})?)([kKmMgGtT])", re.ASCII)
 _DIGITS = re.compile(r"[+-]?\d+", re.ASCII)
 _DECIMAL = {"k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 _BINARY = {"K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
@@ -55,7 +55,7 @@ def read_value(flag: Flag, value: FlagValue) -> FlagValue | Fault:
         return Fault(code="E204", label="no value here", help=("give a value, or delete the line",))
     if not (flag.many or flag.repeated):
         return _read_one(flag, value)
-    parts = value if isinstance(value, list) else [value]
+    parts: list[FlagValue] = value if isinstance(value, list) else [value]
     if not parts:
         return Fault(code="E204", label="needs at least one value", help=("give a value, or delete the line",))
     return _read_parts(flag, parts, is_list=isinstance(value, list))

@@ -1,0 +1,266 @@
+"""Findings about the flags of a profile against the release that is pinned, all of them in one run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from orchestrator.domain.diagnostics import Severity
+from orchestrator.domain.profile import FlagValue, KeyPath
+from orchestrator.domain.release import Release
+from orchestrator.engine.canonical import ROPE_FLAGS, named
+from orchestrator.engine.flag_rules import RANGES, RESERVED, RESERVED_FAMILIES, SUCCESSORS
+from orchestrator.engine.flags import (
+    FlagHistory,
+    Kind,
+    Named,
+    flag_with_short_name,
+    flags,
+    history,
+    plain_name,
+)
+from orchestrator.engine.problems import FlagProblem, nearest, quoted
+from orchestrator.engine.releases import closest_known, release_after
+from orchestrator.engine.rope_checks import check_rope
+from orchestrator.engine.values import Fault, read_value
+
+__all__ = ["FlagProblem", "check_flags"]
+
+_DOTTED_SINCE = Release.of("0.9.0")
+
+
+def check_flags(vllm: Mapping[str, FlagValue], release: Release) -> tuple[FlagProblem, ...]:
+    """Every finding about what stands under `vllm:`: key by key in the order written, then what concerns several."""
+    found: list[FlagProblem] = []
+    for key, value in vllm.items():
+        found.extend(_check_key(key, value, release))
+    found.extend(_said_twice(vllm, release))
+    found.extend(check_rope(vllm, release))
+    return tuple(found)
+
+
+def _check_key(key: str, value: FlagValue, release: Release) -> Iterator[FlagProblem]:
+    reason = _reserved(plain_name(key).partition(".")[0])
+    if reason is not None:
+        yield _refused(key, reason)
+        return
+    meaning = named(key, release)
+    if meaning is None:
+        yield _without_meaning(key, release)
+    elif meaning.dotted:
+        yield from _check_dotted(key, meaning, release)
+    else:
+        yield from _check_value(key, value, meaning, release)
+        yield from _check_age(key, meaning, release)
+
+
+def _reserved(name: str) -> tuple[str, str] | None:
+    family = (reason for front, reason in RESERVED_FAMILIES.items() if name.startswith(front))
+    return RESERVED.get(name) or next(family, None)
+
+
+def _refused(key: str, reason: tuple[str, str]) -> FlagProblem:
+    why, instead = reason
+    return FlagProblem(code="E207", flag=key, message=f"`{key}` cannot be set here", label=why, help=(instead,))
+
+
+def _without_meaning(key: str, release: Release) -> FlagProblem:
+    head = plain_name(key).partition(".")[0]
+    past = history(head)
+    if past is None:
+        return _unknown(key, head, release)
+    here = closest_known(release)
+    if here < past.first:
+        return _not_yet(key, head, past, release)
+    return _removed(key, head, past, release)
+
+
+def _unknown(key: str, head: str, release: Release) -> FlagProblem:
+    short = flag_with_short_name(head, release)
+    meant = short.name if short is not None else nearest(head, sorted({*flags(release), *ROPE_FLAGS}))
+    return FlagProblem(
+        code="E201",
+        flag=key,
+        message=f"unknown vLLM flag {quoted(key)}",
+        label=f"no such flag in vLLM {release}",
+        help=(f"did you mean `{meant}`?",) if meant else (f"see `vllm serve --help` of {release} for its flags",),
+    )
+
+
+def _not_yet(key: str, head: str, past: FlagHistory, release: Release) -> FlagProblem:
+    known = flags(release)
+    back = (each.back for each in SUCCESSORS if each.new == head and each.old in known and each.back)
+    return FlagProblem(
+        code="E203",
+        flag=key,
+        message=f"`{key}` does not exist yet in vLLM {release}",
+        label=f"known from {past.first} on",
+        notes=(f"first release that knows it: {past.first}",),
+        help=(next(back, f"pin vLLM {past.first} or later, or delete the line"),),
+    )
+
+
+def _removed(key: str, head: str, past: FlagHistory, release: Release) -> FlagProblem:
+    here = closest_known(release)
+    last = max(span.last for span in past.spans if span.last < here)
+    since = release_after(last)
+    later = [span.first for span in past.spans if span.first > here]
+    notes = [f"last release that knows it: {last}", *(f"known again from {first} on" for first in later[:1])]
+    return FlagProblem(
+        code="E202",
+        flag=key,
+        message=f"`{key}` was removed from vLLM in {since}",
+        label=f"no longer in vLLM {release}",
+        notes=tuple(notes),
+        help=(_replacement(head, release),),
+    )
+
+
+def _replacement(head: str, release: Release) -> str:
+    known = flags(release)
+    for each in SUCCESSORS:
+        if each.old == head and (each.new is None or each.new in known):
+            return each.how
+    meant = nearest(head, sorted(known))
+    return f"delete the line; the nearest flag of vLLM {release} is `{meant}`" if meant else "delete the line"
+
+
+def _check_dotted(key: str, meaning: Named, release: Release) -> Iterator[FlagProblem]:
+    head = meaning.flag.name
+    if not meaning.flag.kind.is_json or "" in meaning.dotted:
+        yield FlagProblem(
+            code="E201",
+            flag=key,
+            message=f"unknown vLLM flag {quoted(key)}",
+            label=f"`{head}` takes {_taken(meaning.flag.kind)}, it has no parts",
+            help=(f"write `{head}` without the rest",),
+        )
+    elif closest_known(release) < _DOTTED_SINCE and head not in ROPE_FLAGS:
+        yield FlagProblem(
+            code="E203",
+            flag=key,
+            message=f"keys with dots do not exist yet in vLLM {release}",
+            label=f"known from {_DOTTED_SINCE} on",
+            help=(f"write a mapping under `{head}`",),
+        )
+
+
+def _taken(kind: Kind) -> str:
+    return "a mapping" if kind.is_json else kind.value.replace("-", " ")
+
+
+def _check_value(key: str, value: FlagValue, meaning: Named, release: Release) -> Iterator[FlagProblem]:
+    read = read_value(meaning.flag, value)
+    if isinstance(read, Fault):
+        yield _fault(key, value, read)
+    elif isinstance(read, bool):
+        yield from _check_false(key, read is not meaning.is_negation, meaning)
+    else:
+        yield from _check_range(key, read, meaning, release)
+
+
+def _fault(key: str, value: FlagValue, fault: Fault) -> FlagProblem:
+    verbs = {"E204": "wrong type of value for", "E205": "unknown choice for", "E208": "unreadable value of"}
+    part = _part(value, fault.path)
+    shown = f": {quoted(part)}" if isinstance(part, str | bool | int | float) else ""
+    return FlagProblem(
+        code=fault.code,
+        flag=key,
+        path=fault.path,
+        on_value=True,
+        message=f"{verbs[fault.code]} `{key}`{shown}",
+        label=fault.label,
+        help=fault.help,
+    )
+
+
+def _part(value: FlagValue, path: KeyPath) -> object:
+    part: object = value
+    for step in path:
+        if isinstance(part, Mapping):
+            part = part.get(step)
+        elif isinstance(part, list) and isinstance(step, int):
+            part = part[step]
+    return part
+
+
+def _check_false(key: str, value: bool, meaning: Named) -> Iterator[FlagProblem]:
+    if not value and meaning.flag.false_spelling is None and meaning.flag.default is True:
+        yield FlagProblem(
+            code="E211",
+            flag=key,
+            on_value=True,
+            message=f"`{key}` cannot be turned off in this release",
+            label="the release has no way to say `false`",
+            help=("delete the line",),
+        )
+
+
+def _check_range(key: str, value: FlagValue, meaning: Named, release: Release) -> Iterator[FlagProblem]:
+    allowed = RANGES.get(meaning.flag.name)
+    if allowed is None:
+        return
+    parts = list(enumerate(value)) if isinstance(value, list) else [(None, value)]
+    for index, part in parts:
+        is_number = isinstance(part, int | float) and not isinstance(part, bool)
+        if is_number and isinstance(part, int | float) and not allowed.holds(part, release):
+            yield FlagProblem(
+                code="E206",
+                flag=key,
+                path=() if index is None else (index,),
+                on_value=True,
+                message=f"`{key}` {quoted(part)} is out of range",
+                label=f"must be {allowed.described()}",
+                help=(f"write a number that is {allowed.described()}",),
+            )
+
+
+def _check_age(key: str, meaning: Named, release: Release) -> Iterator[FlagProblem]:
+    if meaning.flag.deprecated:
+        yield FlagProblem(
+            code="W201",
+            severity=Severity.WARNING,
+            flag=key,
+            message=f"vLLM {release} calls `{key}` deprecated",
+            label="a later release will refuse it",
+            help=(_replacement(meaning.flag.name, release),),
+        )
+
+
+def _said_twice(vllm: Mapping[str, FlagValue], release: Release) -> Iterator[FlagProblem]:
+    """Two keys that mean the same flag, or the same part of one."""
+    seen: dict[tuple[str, ...], str] = {}
+    for key in vllm:
+        meaning = named(key, release)
+        if meaning is None:
+            continue
+        place = (meaning.flag.name, *meaning.dotted)
+        for other, first in seen.items():
+            if _overlap(place, other, vllm[first], vllm[key]):
+                yield _twice(key, first, meaning.flag.name)
+        seen[place] = key
+
+
+def _overlap(place: tuple[str, ...], other: tuple[str, ...], first: FlagValue, second: FlagValue) -> bool:
+    """Whether two places are one, or the value at the shorter one already has the rest of the longer one."""
+    if place == other:
+        return True
+    short, long, value = (place, other, second) if len(place) < len(other) else (other, place, first)
+    if long[: len(short)] != short:
+        return False
+    for step in long[len(short) :]:
+        if not isinstance(value, dict):
+            return True
+        if step not in value:
+            return False
+        value = value[step]
+    return True
+
+
+def _twice(key: str, first: str, name: str) -> FlagProblem:
+    return FlagProblem(
+        code="E210",
+        flag=key,
+        message=f"`{key}` and `{first}` set the same flag `{name}`",
+        label="said twice",
+        help=(f"keep one of them, best under `{name}`",),
+    )
