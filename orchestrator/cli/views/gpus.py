@@ -48,7 +48,8 @@ def _headline(host: Host, *, color: bool) -> Iterator[str]:
 
 
 def _table(host: Host, columns: int, *, color: bool) -> Iterator[str]:
-    room = columns - _INDENT - _FACTS_WIDTH
+    longest = max((len(gpu.name) for gpu in host.gpus), default=0)
+    room = min(columns - _INDENT - _FACTS_WIDTH, longest + 1)
     yield _bold(
         f"{'#':>3}  {'name':<{room}}{'total GiB':>11}{'free GiB':>10}{'cc':>5}{'PCIe':>8}{'MIG':>5}", color=color
     )
