@@ -81,9 +81,10 @@ def _pair(name: str, word: str) -> list[str]:
 
 
 def _word(flag: Flag, value: FlagValue) -> str:
+    if isinstance(value, dict) and flag.kind is Kind.PAIRS:
+        return ",".join(f"{key}={value[key]}" for key in sorted(value))
     if isinstance(value, dict | list):
-        is_pairs = flag.kind is Kind.PAIRS and isinstance(value, dict)
-        return ",".join(f"{key}={value[key]}" for key in sorted(value)) if is_pairs else _json(value)
+        return _json(value)
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(value)

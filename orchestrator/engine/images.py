@@ -96,7 +96,7 @@ def is_compiled_for(build: ImageBuild, capability: Capability) -> bool:
 
 
 def shared_memory_bytes(tensor_parallel_size: int) -> int:
-    """/dev/shm that the workers of a group need: none alone, else 1 GiB and 0.25 GiB for each.
+    """Shared memory (/dev/shm) that the workers of a group need: none alone, else 1 GiB and 0.25 GiB for each.
 
     A 160 MiB broadcast ring, 240 MiB of responses per worker and NCCL's own transport; 0.27.0 and later refuse to start
     without.
