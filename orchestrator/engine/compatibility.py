@@ -41,15 +41,24 @@ class Case:
         keys = (key for key in sorted(self.written) if (found := named(key, self.release)) and found.flag.name == name)
         return next(keys, "")
 
-    def problem(  # noqa: PLR0913 (the fields of a finding)
-        self, code: str, flag: str, message: str, *, label: str = "", notes: tuple[str, ...] = (), help: str = ""
+    def problem(
+        self,
+        code: str,
+        flag: str,
+        message: str,
+        *,
+        label: str = "",
+        notes: tuple[str, ...] = (),
+        help: str = "",
     ) -> FlagProblem:
+        """A finding about this case; a warning with nothing to do about it is a note."""
         key = self.key(flag)
+        severity = Severity.WARNING if code.startswith("W") else Severity.ERROR
         return FlagProblem(
             code=code,
             flag=key,
             on_value=bool(key),
-            severity=Severity.WARNING if code.startswith("W") else Severity.ERROR,
+            severity=severity if help or severity is Severity.ERROR else Severity.NOTE,
             message=message,
             label=label,
             notes=(f"{self.gpu.name}: compute capability {_dotted(self.capability)}", *notes),
@@ -117,7 +126,6 @@ def _check_quantization(case: Case) -> Iterator[FlagProblem]:
             "W220",
             "quantization",
             f"{case.gpu.name} has no FP8 arithmetic: the weights stay small, the computing is 16-bit",
-            help="nothing has to change; an AWQ or GPTQ checkpoint is smaller still",
         )
 
 
@@ -254,10 +262,11 @@ def _check_driver(case: Case) -> Iterator[FlagProblem]:
     is_too_old = int(branch) < build.minimum_driver
     cuda = f"CUDA {build.cuda[0]}.{build.cuda[1]}"
     wanted = build.minimum_driver if is_too_old else build.toolkit_driver
+    verdict = "too old for" if is_too_old else "older than"
     yield case.problem(
         "E228" if is_too_old else "W228",
         "",
-        f"driver {version} of host `{case.host.name}` is {'too old for' if is_too_old else 'older than'} {cuda} of the image",
+        f"driver {version} of host `{case.host.name}` is {verdict} {cuda} of the image",
         notes=(f"driver: {version}, needed: {wanted} or later",),
         help=f"install driver {build.toolkit_driver} or later, or pin an image with an older CUDA",
     )

@@ -12,6 +12,8 @@ from orchestrator.engine.problems import FlagProblem
 
 _GROUPED = ("awq", "awq_marlin", "auto_awq", "gptq", "gptq_marlin", "auto_gptq", "compressed-tensors")
 
+_WHOLE_EXPERTS = ("or keep experts whole with `enable-expert-parallel: true`",)
+
 
 def check_sharding(*, vllm: Mapping[str, FlagValue], release: Release, config: ModelConfig) -> tuple[FlagProblem, ...]:
     """Findings about heads, layer widths and quantisation groups against tensor-parallel-size."""
@@ -32,7 +34,7 @@ def check_sharding(*, vllm: Mapping[str, FlagValue], release: Release, config: M
             message=f"this model cannot be divided by `{key}` {size}: {why}",
             label=why,
             notes=(f"asked: {size}, largest that works below: {largest}",),
-            help=(f"write `{key}: {largest}`",),
+            help=(f"write `{key}: {largest}`", *(_WHOLE_EXPERTS if why.startswith("experts") else ())),
         )
         for code, why in found
     )
