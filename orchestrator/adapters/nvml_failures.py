@@ -62,22 +62,22 @@ _DRIVER = {
 
 _ONE_GPU = {
     pynvml.NVML_ERROR_GPU_IS_LOST: _Meaning(
-        "405",
+        "W405",
         "GPU {index} is lost: it no longer answers on the PCIe bus",
         ("`sudo dmesg | grep -i xid` says when; reboot, and check the card's power and seat if it comes back",),
     ),
     pynvml.NVML_ERROR_RESET_REQUIRED: _Meaning(
-        "405",
+        "W405",
         "GPU {index} must be reset before it can be used again",
         ("stop what uses it, then `sudo nvidia-smi --gpu-reset -i {index}`, or reboot",),
     ),
     pynvml.NVML_ERROR_NO_PERMISSION: _Meaning(
-        "404",
+        "W404",
         "no permission to read GPU {index}",
         ("`ls -l /dev/nvidia{index}` shows who may; in a container: give it that GPU",),
     ),
     pynvml.NVML_ERROR_NOT_SUPPORTED: _Meaning(
-        "409",
+        "W409",
         "GPU {index} does not tell its memory (it shares the memory of the CPU)",
         ("write its sizes by hand into an inventory file and give it with `--inventory FILE`",),
     ),
@@ -113,10 +113,10 @@ def no_gpus() -> OutsideFailure:
 def gpu_warning(index: int, error: pynvml.NVMLError) -> Diagnostic:
     """A GPU that has to be left out; the others are still reported."""
     meaning = _ONE_GPU.get(error.value) or _Meaning(
-        "407", "GPU {index} cannot be read: {error}", ("see what `nvidia-smi -i {index}` says",)
+        "W407", "GPU {index} cannot be read: {error}", ("see what `nvidia-smi -i {index}` says",)
     )
     return Diagnostic(
-        code=f"W{meaning.code}",
+        code=meaning.code,
         severity=Severity.WARNING,
         message=meaning.message.format(index=index, error=error),
         notes=(f"GPU {index} is left out of the inventory (NVML error {error.value}: {error})",),
@@ -128,12 +128,12 @@ def no_readable_gpu(warnings: tuple[Diagnostic, ...]) -> OutsideFailure:
     """All GPUs had to be left out, for the reasons that the warnings give."""
     first = warnings[0]
     if len(warnings) == 1:
-        message = first.message
+        message = f"the only GPU cannot be read: {first.message}"
     else:
         message = f"none of the {len(warnings)} GPUs can be read; the first: {first.message}"
     return OutsideFailure(
         Diagnostic(
-            code=first.code.replace("W", "E"),
+            code="E405",
             message=message,
             notes=tuple(note for warning in warnings for note in warning.notes),
             help=(*dict.fromkeys(line for warning in warnings for line in warning.help), WITHOUT_A_DRIVER),

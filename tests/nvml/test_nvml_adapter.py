@@ -248,7 +248,10 @@ def test_when_no_gpu_can_be_read_the_command_fails_with_the_reason(join: Join) -
     lost: dict[str, str | None] = {"error.nvmlDeviceGetHandleByIndex_v2": str(LOST)}
     journal = join(machine(card(0, **lost)))
     finding = _failure().finding
-    assert (finding.code, finding.message) == ("E405", "GPU 0 is lost: it no longer answers on the PCIe bus")
+    assert (finding.code, finding.message) == (
+        "E405",
+        "the only GPU cannot be read: GPU 0 is lost: it no longer answers on the PCIe bus",
+    )
     assert journal.read_text() == "shutdown\n"
 
     join(machine(card(0, **lost), card(1, **lost)))

@@ -136,7 +136,7 @@ def _short(link: Link) -> str:
 def _next_step(option: str | None) -> Iterator[str]:
     if option is None:
         yield "next:   `orchestrate gpus --json > inventory.json` records these GPUs"
-        yield "        `orchestrate plan --inventory inventory.json` plans on them, on any machine"
+        yield "        `orchestrate plan --inventory inventory.json` plans on them anywhere"
     else:
         yield f"next:   `orchestrate plan --inventory {shlex.quote(option)}` plans on these GPUs"
 
