@@ -96,10 +96,10 @@ def _unknown_key(problem: _Problem, table: type[Section], belongs: ForeignKeyHel
     allowed = sorted(_keys_at(table, problem.path[:-1]))
     near = difflib.get_close_matches(key.replace("_", "-").lower(), allowed, n=1, cutoff=0.6)
     place = belongs(problem.path)
-    if near:
-        help_ = f"did you mean `{near[0]}`?"
-    elif place:
+    if place:
         help_ = place
+    elif near:
+        help_ = f"did you mean `{near[0]}`?"
     else:
         help_ = f"allowed here: {', '.join(f'`{name}`' for name in allowed)}"
     return Diagnostic(
@@ -226,7 +226,7 @@ def _choice(problem: _Problem, expected: str, example: str) -> tuple[str, str]:
     choices = [word.strip("'") for word in expected.replace(" or ", ", ").split(", ")]
     wanted = " or ".join(f"`{choice}`" for choice in choices)
     if problem.path == ("gpus",):
-        return f"`auto` or a list of GPUs", "write `gpus: [0, 1]`, or `gpus: auto`"
+        return "`auto` or a list of GPUs", "write `gpus: [0, 1]`, or `gpus: auto`"
     text = problem.node.text.lower() if isinstance(problem.node, ScalarNode) else ""
     near = difflib.get_close_matches(text, choices, n=1, cutoff=0.5)
     return wanted, f"did you mean `{near[0]}`?" if near else example
@@ -246,6 +246,11 @@ def _is_section(annotation: object) -> bool:
 
 def _fields(section: type[Section]) -> dict[str, Any]:
     return {field.alias or name: field for name, field in section.model_fields.items()}
+
+
+def keys_of(section: type[Section]) -> frozenset[str]:
+    """The keys of a section, as users write them."""
+    return frozenset(_fields(section))
 
 
 def _keys_at(table: type[Section], path: KeyPath) -> Iterable[str]:

@@ -1,0 +1,140 @@
+"""The flags under `vllm:`: a service's own over the deployment's defaults, checked against the release."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from orchestrator.config.checks_of_text import names_a_secret
+from orchestrator.config.tree_values import as_flag_value, clipped, is_broken
+from orchestrator.config.yaml_tree import MappingNode
+from orchestrator.domain.diagnostics import Diagnostic, Span
+from orchestrator.domain.profile import FlagValue, KeyPath, Places
+from orchestrator.domain.release import Release
+from orchestrator.engine.canonical import named
+from orchestrator.engine.checks import check_flags
+from orchestrator.engine.flags import plain_name
+from orchestrator.engine.problems import FlagProblem
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlagsSection:
+    """One `vllm:` section as written in one file, under `path`. `broken` keys have their finding already."""
+
+    path: KeyPath = ("vllm",)
+    places: Places = field(default_factory=lambda: Places(""))
+    values: Mapping[str, FlagValue] = field(default_factory=dict)
+    broken: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EffectiveFlags:
+    """What a service gets, and the section that each flag was written in."""
+
+    values: Mapping[str, FlagValue]
+    sections: Mapping[str, FlagsSection]
+    own: FlagsSection
+    is_complete: bool
+
+    @property
+    def origins(self) -> dict[str, Places]:
+        return {flag: section.places for flag, section in self.sections.items()}
+
+    def key(self, flag: str) -> Span:
+        section = self.sections.get(flag, self.own)
+        return section.places.key((*section.path, flag))
+
+    def value(self, flag: str, path: KeyPath = ()) -> Span:
+        section = self.sections.get(flag, self.own)
+        return section.places.value((*section.path, flag, *path))
+
+
+def flags_section(root: MappingNode, path: KeyPath, places: Places) -> FlagsSection:
+    """The section at a path of a file; empty when there is none, or when it is no mapping (which is said elsewhere)."""
+    node: object = root
+    for part in path:
+        entry = node.entries.get(str(part)) if isinstance(node, MappingNode) else None
+        node = entry.node if entry else None
+    if not isinstance(node, MappingNode):
+        return FlagsSection(path=path, places=places)
+    values = {key: as_flag_value(entry.node) for key, entry in node.entries.items()}
+    return FlagsSection(
+        path=path,
+        places=places,
+        values={key: value for key, value in values.items() if not is_broken(value)},  # type: ignore[misc]
+        broken=frozenset(key for key, value in values.items() if is_broken(value)),
+    )
+
+
+def merge_flags(own: FlagsSection, defaults: FlagsSection, release: Release) -> EffectiveFlags:
+    """The service's flags over the defaults. A flag that the service writes in any spelling, even as `null`, hides
+    the default; what is `null` is left out."""
+    hiding = [_meaning(key, release) for key in (*own.values, *own.broken)]
+    values: dict[str, FlagValue] = {}
+    sections: dict[str, FlagsSection] = {}
+    for key, value in defaults.values.items():
+        if value is not None and not _is_hidden(_meaning(key, release), hiding):
+            values[key] = value
+            sections[key] = defaults
+    for key, value in own.values.items():
+        if value is not None:
+            values[key] = value
+            sections[key] = own
+    shown_broken = [key for key in defaults.broken if not _is_hidden(_meaning(key, release), hiding)]
+    return EffectiveFlags(values=values, sections=sections, own=own, is_complete=not own.broken and not shown_broken)
+
+
+def _meaning(key: str, release: Release) -> tuple[str, ...]:
+    """The flag behind a spelling, with the dotted path into it."""
+    meaning = named(key, release)
+    return (meaning.flag.name, *meaning.dotted) if meaning else (plain_name(key),)
+
+
+def _is_hidden(meaning: tuple[str, ...], hiding: Iterable[tuple[str, ...]]) -> bool:
+    return any(meaning[: len(other)] == other for other in hiding)
+
+
+def check_effective(flags: EffectiveFlags, release: Release) -> list[Diagnostic]:
+    """What the release says about the flags, each finding at its line in the service's or the deployment's file."""
+    return [_finding(problem, flags) for problem in check_flags(flags.values, release)]
+
+
+def _finding(problem: FlagProblem, flags: EffectiveFlags) -> Diagnostic:
+    flag = problem.flag
+    if not flag:
+        span = flags.own.places.key(flags.own.path)
+    elif problem.on_value:
+        span = flags.value(flag, problem.path)
+    else:
+        span = flags.key(flag)
+    return Diagnostic(
+        code=problem.code,
+        message=problem.message,
+        severity=problem.severity,
+        span=span,
+        label=problem.label,
+        notes=problem.notes,
+        help=problem.help,
+        hidden=(flags.value(flag),) if flag and names_a_secret(flag) else (),
+    )
+
+
+def check_null_flags(section: FlagsSection, defaults: FlagsSection | None, release: Release) -> Iterator[Diagnostic]:
+    """`null` removes a default; where there is none to remove, a value was forgotten."""
+    present = [_meaning(key, release) for key in (*defaults.values, *defaults.broken)] if defaults else []
+    for key, value in section.values.items():
+        if value is not None or _removes(_meaning(key, release), present):
+            continue
+        help_ = "write a value, or remove the key"
+        note = ("in a service file, `null` removes a default; the deployment has none for this flag",)
+        yield Diagnostic(
+            code="E105",
+            message=f"`{clipped(key)}` has no value",
+            span=section.places.key((*section.path, key)),
+            notes=note if section.path == ("vllm",) else (),
+            help=(help_,),
+        )
+
+
+def _removes(meaning: tuple[str, ...], present: Iterable[tuple[str, ...]]) -> bool:
+    return any(other[: len(meaning)] == meaning for other in present)

@@ -1,0 +1,133 @@
+"""A deployment file and its services made one: what no file alone can say."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterator, Sequence
+
+from orchestrator.config.load import DeploymentFile, check_port
+from orchestrator.domain.diagnostics import Diagnostic, Report, Severity
+from orchestrator.domain.profile import Caches, Deployment, KeyPath, Places, Ports, Secrets, ServiceProfile
+from orchestrator.domain.release import Release
+from orchestrator.engine.images import default_image
+
+_TAG = re.compile(r":(?P<tag>[A-Za-z0-9_][A-Za-z0-9_.-]*)\Z", re.ASCII)
+_RELEASE_IN_TAG = re.compile(r"v?\d+\.\d+\.\d+(?:\.post\d+)?", re.ASCII)
+
+
+def join(file: DeploymentFile, services: Sequence[ServiceProfile], report: Report) -> Deployment | None:
+    """The deployment with its services, or None if and only if an error was added to the report."""
+    findings = [
+        *_same_names(services),
+        *_same_ports(services),
+        *_too_few_ports(file, services),
+        *check_port(file.ports.first, ("ports", "first"), file.places),
+        *_open_to_the_network(file),
+        *_other_image(file),
+    ]
+    report.extend(findings)
+    if any(finding.is_error for finding in findings):
+        return None
+    return Deployment(
+        project=file.project,
+        release=file.release,
+        image=file.image or default_image(file.release),
+        services=tuple(services),
+        ports=file.ports,
+        caches=file.caches,
+        secrets=file.secrets,
+        places=file.places,
+    )
+
+
+def without_file(release: Release, services: Sequence[ServiceProfile], report: Report) -> Deployment | None:
+    """Services that no deployment names, with the defaults of everything a deployment would say."""
+    file = DeploymentFile(
+        project="default",
+        release=release,
+        image=None,
+        ports=Ports(),
+        caches=Caches(),
+        secrets=Secrets(),
+        places=Places(services[0].places.file if services else ""),
+    )
+    return join(file, services, report)
+
+
+def _same_names(services: Sequence[ServiceProfile]) -> Iterator[Diagnostic]:
+    first: dict[str, ServiceProfile] = {}
+    for service in services:
+        other = first.setdefault(service.name, service)
+        if other is not service:
+            note = f"the other one is {_place(other, ('service',))}"
+            message = f"two services are called `{service.name}`"
+            span = service.places.value(("service",))
+            yield Diagnostic(code="E130", message=message, span=span, notes=(note,), help=("rename one of them",))
+
+
+def _same_ports(services: Sequence[ServiceProfile]) -> Iterator[Diagnostic]:
+    first: dict[int, ServiceProfile] = {}
+    for service in services:
+        if service.port is None:
+            continue
+        other = first.setdefault(service.port, service)
+        if other is not service:
+            yield Diagnostic(
+                code="E131",
+                message=f"port {service.port} is taken by `{other.name}`",
+                span=service.places.value(("port",)),
+                notes=(f"`{other.name}` takes it at {_place(other, ('port',))}",),
+                help=("choose another port, or remove the key: a free one is given out",),
+            )
+
+
+def _place(service: ServiceProfile, path: KeyPath) -> str:
+    span = service.places.value(path)
+    return f"{span.file}:{span.line}:{span.column}"
+
+
+def _too_few_ports(file: DeploymentFile, services: Sequence[ServiceProfile]) -> Iterator[Diagnostic]:
+    pinned = {service.port for service in services if service.port is not None}
+    wanted = sum(service.port is None for service in services)
+    room = 65536 - file.ports.first - sum(port >= file.ports.first for port in pinned)
+    if wanted > room:
+        yield Diagnostic(
+            code="E131",
+            message=f"there are not enough ports from {file.ports.first} on",
+            span=file.places.value(("ports", "first")),
+            notes=(f"asked: {wanted} ports, available: {room}",),
+            help=(f"write `first: {max(1024, 65536 - wanted - len(pinned) - 1000)}` or less",),
+        )
+
+
+def _open_to_the_network(file: DeploymentFile) -> Iterator[Diagnostic]:
+    if file.secrets.api_key is None and not ipaddress.ip_address(file.ports.address).is_loopback:
+        yield Diagnostic(
+            code="W135",
+            message=f"whoever reaches {file.ports.address} can use the models: there is no API key",
+            severity=Severity.WARNING,
+            span=file.places.value(("ports", "address")),
+            help=("write `address: 127.0.0.1`, or name a variable with a key: `secrets: {api-key: VLLM_API_KEY}`",),
+        )
+
+
+def _other_image(file: DeploymentFile) -> Iterator[Diagnostic]:
+    match = _TAG.search(file.image or "")
+    if match is None or "@" in (file.image or ""):
+        return
+    stated = _RELEASE_IN_TAG.match(match["tag"])
+    if stated is None and match["tag"] not in ("latest", "nightly"):
+        return
+    if stated is not None and Release.parse(stated.group()) == file.release:
+        return
+    is_moving = stated is None
+    message = "the tag does not pin a release" if is_moving else "the image's tag is not the pinned release"
+    yield Diagnostic(
+        code="W134",
+        message=f"`{file.image}`: {message}",
+        severity=Severity.WARNING,
+        span=file.places.value(("image",)),
+        notes=(f"`vllm-release` is {file.release}: flags and memory are checked for that one",),
+        help=(f"write `{default_image(file.release)}`, or change `vllm-release`",),
+    )

@@ -1,0 +1,309 @@
+"""Service and deployment files: from parsed documents to domain values, with every finding in the report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from orchestrator.config.checks_of_text import looks_like_secret, names_a_secret
+from orchestrator.config.flags_section import (
+    EffectiveFlags,
+    FlagsSection,
+    check_effective,
+    check_null_flags,
+    flags_section,
+    merge_flags,
+)
+from orchestrator.config.structure import check_structure, keys_of
+from orchestrator.config.table import DeploymentSection, ServiceSection
+from orchestrator.config.tree_values import clipped, places_of
+from orchestrator.config.yaml_tree import Document, MappingNode, ScalarNode, SequenceNode, parse
+from orchestrator.domain.diagnostics import Diagnostic, Report, Severity, Span
+from orchestrator.domain.profile import Caches, KeyPath, Places, Ports, Requirements, Secrets, ServiceProfile, Sharing
+from orchestrator.domain.release import Release
+from orchestrator.engine.canonical import ROPE_FLAGS, canonical_flags
+from orchestrator.engine.flag_values import as_positive_integer
+from orchestrator.engine.flags import flags as flags_of
+from orchestrator.engine.releases import KNOWN_RELEASES, NEWEST, closest_known, is_known
+
+__all__ = ["DeploymentFile", "Outline", "kind_of", "load_deployment", "load_service", "outline_of", "parse"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outline:
+    """What the services need to know of their deployment, as far as it can be read even when the rest is wrong.
+
+    `service_files` are the listed names with their places. `release` is the newest known one where none is readable.
+    """
+
+    file: str = ""
+    release: Release = NEWEST
+    defaults: FlagsSection = field(default_factory=FlagsSection)
+    service_files: tuple[tuple[str, Span], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeploymentFile:
+    """A deployment file without its services. `image` is None when the release's own image is meant."""
+
+    project: str
+    release: Release
+    image: str | None
+    ports: Ports
+    caches: Caches
+    secrets: Secrets
+    places: Places
+
+
+def kind_of(document: Document) -> str:
+    """`deployment`, `service`, or `other` for a mapping with no key of either; `unreadable` when there is no mapping."""
+    if document.root is None:
+        return "unreadable"
+    if "project" in document.keys:
+        return "deployment"
+    return "service" if document.keys & keys_of(ServiceSection) else "other"
+
+
+def outline_of(document: Document) -> Outline:
+    """The outline of a deployment file. Never fails: what cannot be read is left out."""
+    if document.root is None:
+        return Outline(file=document.file)
+    places = places_of(document.root, document.file)
+    return Outline(
+        file=document.file,
+        release=_readable_release(document.root) or NEWEST,
+        defaults=flags_section(document.root, ("defaults", "vllm"), places),
+        service_files=tuple(_service_files(document.root, document.file)),
+    )
+
+
+def _readable_release(root: MappingNode) -> Release | None:
+    entry = root.entries.get("vllm-release")
+    node = entry.node if entry else None
+    return Release.parse(node.value) if isinstance(node, ScalarNode) and isinstance(node.value, str) else None
+
+
+def _service_files(root: MappingNode, file: str) -> Iterator[tuple[str, Span]]:
+    entry = root.entries.get("services")
+    items = entry.node.items if entry and isinstance(entry.node, SequenceNode) else ()
+    for item in items:
+        if isinstance(item, ScalarNode) and isinstance(item.value, str):
+            yield item.value, item.place.span(file)
+
+
+def load_deployment(document: Document, report: Report) -> DeploymentFile | None:
+    """The deployment, or None if and only if an error was added to the report."""
+    findings = list(document.findings)
+    loaded = _deployment(document, document.root, findings) if document.root else None
+    report.extend(findings)
+    return None if any(finding.is_error for finding in findings) else loaded
+
+
+def _deployment(document: Document, root: MappingNode, findings: list[Diagnostic]) -> DeploymentFile | None:
+    outline = outline_of(document)
+    belongs = _where_keys_of_deployments_belong(outline.release)
+    section, problems = check_structure(root, document.file, DeploymentSection, belongs=belongs)
+    findings.extend(problems)
+    findings.extend(check_null_flags(outline.defaults, None, outline.release))
+    findings.extend(_listed_twice(outline))
+    release = _readable_release(root)
+    places = outline.defaults.places
+    if release is not None:
+        findings.extend(_check_release(release, places))
+    if section is None or release is None:
+        return None
+    return DeploymentFile(
+        project=section.project,
+        release=release,
+        image=section.image or None,
+        ports=Ports(address=section.ports.address, first=section.ports.first),
+        caches=Caches(huggingface=section.caches.huggingface, vllm=section.caches.vllm),
+        secrets=Secrets(api_key=section.secrets.api_key, hf_token=section.secrets.hf_token),
+        places=places,
+    )
+
+
+def _check_release(release: Release, places: Places) -> Iterator[Diagnostic]:
+    oldest = KNOWN_RELEASES[0]
+    span = places.value(("vllm-release",))
+    if is_known(release):
+        return
+    known = f"known are the releases from {oldest} to {NEWEST}"
+    if release < oldest:
+        message = f"vLLM {release} is older than any release known here"
+        yield Diagnostic(code="E140", message=message, span=span, notes=(known,), help=(f"pin {oldest} or later",))
+        return
+    rules = closest_known(release)
+    yield Diagnostic(
+        code="W133",
+        message=f"vLLM {release} is not known here",
+        severity=Severity.WARNING,
+        span=span,
+        label=f"checked by the rules of {rules}",
+        notes=(known,),
+        help=(f"pin {rules}, or update orchestrate",),
+    )
+
+
+def _listed_twice(outline: Outline) -> Iterator[Diagnostic]:
+    seen: dict[str, Span] = {}
+    for name, span in outline.service_files:
+        plain = name.removeprefix("./")
+        if plain not in seen:
+            seen[plain] = span
+            continue
+        note = f"it was listed first at {span.file}:{seen[plain].line}:{seen[plain].column}"
+        help_ = "remove one; a second service needs a file of its own"
+        message = f"`{clipped(name)}` is listed twice"
+        yield Diagnostic(code="E134", message=message, span=span, label="listed again", notes=(note,), help=(help_,))
+
+
+def load_service(document: Document, report: Report, outline: Outline) -> ServiceProfile | None:
+    """The service under the defaults of its deployment, or None if and only if an error was added to the report."""
+    findings = list(document.findings)
+    loaded = _service(document, document.root, outline, findings) if document.root else None
+    report.extend(findings)
+    return None if any(finding.is_error for finding in findings) else loaded
+
+
+def _service(
+    document: Document, root: MappingNode, outline: Outline, findings: list[Diagnostic]
+) -> ServiceProfile | None:
+    release = outline.release
+    places = places_of(root, document.file)
+    belongs = _where_keys_of_services_belong(release)
+    section, problems = check_structure(root, document.file, ServiceSection, belongs=belongs)
+    findings.extend(problems)
+    own = flags_section(root, ("vllm",), places)
+    effective = merge_flags(own, outline.defaults, release)
+    findings.extend(check_null_flags(own, outline.defaults, release))
+    findings.extend(check_effective(effective, release))
+    findings.extend(_check_environment(root, document.file))
+    if section is None:
+        return None
+    gpus = tuple(section.gpus) if isinstance(section.gpus, list) else None
+    findings.extend(_check_gpus(gpus, effective, release, places))
+    findings.extend(check_port(section.port, ("port",), places))
+    return ServiceProfile(
+        name=section.service,
+        model=section.model,
+        revision=section.revision or None,
+        gpus=gpus,
+        sharing=Sharing(section.sharing),
+        priority=section.priority,
+        port=section.port or None,
+        requirements=Requirements(full_length_requests=float(section.require.full_length_requests)),
+        vllm=effective.values,
+        environment=section.environment,
+        places=places,
+        origins=effective.origins,
+    )
+
+
+def check_port(port: int, path: KeyPath, places: Places) -> Iterator[Diagnostic]:
+    """A warning for the ports that an ordinary user may not open."""
+    if 0 < port < 1024:
+        yield Diagnostic(
+            code="W132",
+            message=f"port {port} is privileged",
+            severity=Severity.WARNING,
+            span=places.value(path),
+            label="below 1024",
+            help=("choose a port from 1024 on, unless the Docker Engine runs as root and this is meant",),
+        )
+
+
+def _check_environment(root: MappingNode, file: str) -> Iterator[Diagnostic]:
+    entry = root.entries.get("environment")
+    variables = entry.node.entries if entry and isinstance(entry.node, MappingNode) else {}
+    for name, variable in variables.items():
+        text = variable.node.text if isinstance(variable.node, ScalarNode) else ""
+        if not names_a_secret(name) and not looks_like_secret(text):
+            continue
+        key = "hf-token" if {"HF", "HUGGING", "HUGGINGFACE"} & set(name.upper().split("_")) else "api-key"
+        yield Diagnostic(
+            code="E137",
+            message=f"`{clipped(name)}` looks like a secret, and a profile is no place for one",
+            span=variable.key_place.span(file),
+            hidden=(variable.node.place.span(file),),
+            help=(
+                "remove it here, set it where you run `orchestrate`, and name the variable in the deployment file: "
+                f"`secrets: {{{key}: {clipped(name).upper()}}}`",
+            ),
+        )
+
+
+def _check_gpus(
+    gpus: tuple[int | str, ...] | None, flags: EffectiveFlags, release: Release, places: Places
+) -> Iterator[Diagnostic]:
+    if gpus is None:
+        return
+    first: dict[int | str, int] = {}
+    for index, gpu in enumerate(gpus):
+        if first.setdefault(gpu, index) == index:
+            continue
+        message = f"GPU `{gpu}` is listed twice"
+        span = places.value(("gpus", index))
+        yield Diagnostic(code="E132", message=message, span=span, label="listed again", help=("list each GPU once",))
+    if len(first) == len(gpus):
+        yield from _check_number_of_gpus(gpus, flags, release, places)
+
+
+_PARALLEL_FLAGS = ("tensor-parallel-size", "pipeline-parallel-size", "data-parallel-size")
+
+
+def _check_number_of_gpus(
+    gpus: tuple[int | str, ...], flags: EffectiveFlags, release: Release, places: Places
+) -> Iterator[Diagnostic]:
+    plain = canonical_flags(flags.values, release)
+    written = [flag for flag in _PARALLEL_FLAGS if flag in plain]
+    sizes = [as_positive_integer(plain[flag]) for flag in written]
+    if not flags.is_complete or None in sizes:
+        return
+    wanted = 1
+    for size in sizes:
+        wanted *= size or 1
+    if wanted == len(gpus):
+        return
+    product = " x ".join(f"`{flag}` {size}" for flag, size in zip(written, sizes, strict=True))
+    asked = f"{product} is {wanted}" if len(written) > 1 else product or "`tensor-parallel-size` is 1 when not written"
+    help_ = f"list {wanted} GPU{'s' if wanted > 1 else ''}"
+    if set(written) <= {"tensor-parallel-size"}:
+        help_ += f", or write `tensor-parallel-size: {len(gpus)}` under `vllm:`"
+    yield Diagnostic(
+        code="E133",
+        message=f"{len(gpus)} GPU{'s are' if len(gpus) > 1 else ' is'} listed, but the flags use {wanted}",
+        span=places.value(("gpus",)),
+        label=f"{len(gpus)} listed",
+        notes=(asked,),
+        help=(help_,),
+    )
+
+
+def _where_keys_of_services_belong(release: Release) -> Callable[[KeyPath], str | None]:
+    def belongs(path: KeyPath) -> str | None:
+        key = str(path[-1])
+        if len(path) == 1 and _is_flag(key, release):
+            return f"`{key}` is a flag of vLLM: it belongs under `vllm:`"
+        if len(path) == 1 and key in keys_of(DeploymentSection):
+            return f"`{key}` belongs in the deployment file"
+        return None
+
+    return belongs
+
+
+def _where_keys_of_deployments_belong(release: Release) -> Callable[[KeyPath], str | None]:
+    def belongs(path: KeyPath) -> str | None:
+        key = str(path[-1])
+        if path in ((key,), ("defaults", key)) and _is_flag(key, release):
+            return f"`{key}` is a flag of vLLM: it belongs under `vllm:` in `defaults:`"
+        if len(path) == 1 and key in keys_of(ServiceSection):
+            return f"`{key}` belongs in a service file"
+        return None
+
+    return belongs
+
+
+def _is_flag(key: str, release: Release) -> bool:
+    name = key.replace("_", "-")
+    return name in flags_of(release) or name in ROPE_FLAGS
