@@ -45,7 +45,7 @@ def parse_config(config: Mapping[str, object]) -> ModelConfig | Diagnostic:
     sized. A missing dtype counts as bfloat16. Never raises, whatever the values are.
     """
     top = Fields(config)
-    text = _text_part(top)
+    text = text_part(top)
     unsupported = _unsupported(top, text)
     if unsupported is not None:
         return unsupported
@@ -53,7 +53,7 @@ def parse_config(config: Mapping[str, object]) -> ModelConfig | Diagnostic:
     return _wrong_fields(top.problems) if top.problems else model
 
 
-def _text_part(top: Fields) -> Fields:
+def text_part(top: Fields) -> Fields:
     """The language model's own fields: those of a nested text config, under what the whole model says."""
     nested = top.nested(*_NESTED)
     if nested is None:

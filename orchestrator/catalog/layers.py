@@ -26,7 +26,7 @@ def layer_groups(
     text: Fields, *, num_layers: int, num_kv_heads: int, head_dim: int, dtype_bytes: int
 ) -> tuple[LayerGroup, ...]:
     """The layers by kind, in the order in which the kinds first appear. Problems go into `text.problems`."""
-    counts = Counter(_kinds(text, num_layers))
+    counts = Counter(layer_kinds(text, num_layers))
     return tuple(
         _group(text, kind, count, num_kv_heads=num_kv_heads, head_dim=head_dim, dtype_bytes=dtype_bytes)
         for kind, count in counts.items()
@@ -40,7 +40,7 @@ def latent_size(text: Fields) -> int:
     return text.integer("kv_lora_rank") + text.integer("qk_rope_head_dim")
 
 
-def _kinds(text: Fields, num_layers: int) -> list[LayerKind]:
+def layer_kinds(text: Fields, num_layers: int) -> list[LayerKind]:
     words = text.strings("layer_types")
     kinds = _kinds_from_words(text, words, num_layers) if words else _kinds_by_family(text, num_layers)
     if text.has("kv_lora_rank"):

@@ -1,0 +1,54 @@
+"""How many parameters the vision part of a model has, for the towers whose shape is known."""
+
+from __future__ import annotations
+
+from orchestrator.catalog.fields import Fields
+
+
+def vision_elements(top: Fields, hidden_size: int) -> int:
+    """Parameters of the vision tower and of what joins it to a language model of `hidden_size`; 0 without a vision
+    part or for a tower that is not known (the checkpoint's headers then are the only source)."""
+    vision = top.nested("vision_config")
+    if vision is None:
+        return 0
+    tower = next((tower for prefix, tower in _TOWERS if top.text("model_type", default="").startswith(prefix)), None)
+    return 0 if tower is None else tower(top, vision, hidden_size)
+
+
+def _siglip(top: Fields, vision: Fields, hidden_size: int) -> int:
+    """SigLIP with learned positions, a norm and a projection (Gemma 3)."""
+    width, inner, patch = _sizes(vision)
+    layer = 4 * (width * width + width) + 2 * width * inner + inner + width + 4 * width
+    positions = (vision.integer("image_size") // patch) ** 2
+    embedding = 3 * patch * patch * width + width + positions * width
+    return vision.integer("num_hidden_layers") * layer + embedding + 2 * width + width * hidden_size + width
+
+
+def _pixtral(top: Fields, vision: Fields, hidden_size: int) -> int:
+    """A ViT with gated MLPs and a projector that merges patches (Mistral 3)."""
+    width, inner, patch = _sizes(vision)
+    layer = 4 * width * width + 3 * width * inner + 2 * width
+    merged = top.integer("spatial_merge_size", default=2) ** 2
+    projector = width + merged * width * width + width * hidden_size + hidden_size * hidden_size
+    return vision.integer("num_hidden_layers") * layer + 3 * patch * patch * width + width + projector
+
+
+def _qwen(top: Fields, vision: Fields, hidden_size: int) -> int:
+    """A ViT with fused qkv and mergers of two layers, one more per deep-stack layer (Qwen3-VL, Qwen3.5)."""
+    width, inner, patch = _sizes(vision)
+    layer = 3 * width * width + 3 * width + width * width + width + 2 * width * inner + inner + width + 4 * width
+    merged = width * vision.integer("spatial_merge_size", default=2) ** 2
+    out = vision.integer("out_hidden_size", default=hidden_size)
+    joining = merged * merged + merged + merged * out + out
+    deep = len(vision.integers("deepstack_visual_indexes"))
+    embedding = 3 * vision.integer("temporal_patch_size", default=2) * patch * patch * width + width
+    positions = vision.integer("num_position_embeddings", default=2304) * width
+    mergers = 2 * width + joining + deep * (2 * merged + joining)
+    return vision.integer("depth") * layer + embedding + positions + mergers
+
+
+def _sizes(vision: Fields) -> tuple[int, int, int]:
+    return vision.integer("hidden_size"), vision.integer("intermediate_size"), vision.integer("patch_size")
+
+
+_TOWERS = (("gemma3", _siglip), ("mistral3", _pixtral), ("qwen3", _qwen))
