@@ -96,7 +96,13 @@ def with_paths_seen_from(deployment: Deployment, directory: Path) -> Deployment:
 
 
 def _service_seen_from(service: ServiceProfile, directory: Path) -> ServiceProfile:
-    return replace(service, model=_seen_from(service.model, Path(service.places.file).parent, directory))
+    """A model that names a directory beside the profile is that directory, as it was for whoever read its facts."""
+    from orchestrator.render.compose_service import is_host_path
+
+    written_in, model = Path(service.places.file).parent, service.model
+    if not is_host_path(model) and (written_in / model).is_dir():
+        model = f"./{model}"
+    return replace(service, model=_seen_from(model, written_in, directory))
 
 
 def _seen_from(written: str, written_in: Path, directory: Path) -> str:

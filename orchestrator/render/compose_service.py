@@ -25,6 +25,7 @@ from orchestrator.domain.plan import Placement, Plan
 from orchestrator.domain.profile import Caches, Deployment, ServiceProfile
 from orchestrator.domain.release import Release
 from orchestrator.engine.arguments import serve_arguments
+from orchestrator.engine.canonical import canonical_flags
 from orchestrator.render.health import healthcheck, start_period_seconds
 from orchestrator.render.yaml_text import Interpolation, literal_mapping
 
@@ -65,7 +66,9 @@ def service_document(
         "networks": [NETWORK],
         **_start_order(placement),
         "healthcheck": healthcheck(
-            port=CONTAINER_PORT, encrypted="ssl-certfile" in placement.granted, checkpoint_bytes=facts.checkpoint_bytes
+            port=CONTAINER_PORT,
+            encrypted="ssl-certfile" in canonical_flags(placement.granted, plan.release),
+            checkpoint_bytes=facts.checkpoint_bytes,
         ),
         "restart": "on-failure:3",
         "init": True,
@@ -114,7 +117,7 @@ def _shared_memory(workers: int) -> dict[str, object]:
 def _environment(
     profile: ServiceProfile, deployment: Deployment, facts: ModelFacts, release: Release
 ) -> dict[str, object]:
-    """Ours and the user's variables, by name; `check_deployment` keeps the user's clear of secrets and of ours."""
+    """Ours and the user's variables, by name; where both set one that is no secret, the user's word wins."""
     environment: dict[str, object] = {}
     if release >= _FIRST_WITH_READY_TIMEOUT:  # else vLLM gives up before the health check does
         environment["VLLM_ENGINE_READY_TIMEOUT_S"] = str(start_period_seconds(facts.checkpoint_bytes))
