@@ -1,0 +1,169 @@
+"""The exact joint placement and its objective; where there is none, a smallest set that is to blame.
+
+The objective, in this order: (1) every tenant has a place; (2) the interconnect ranks, the heaviest tenant first;
+(3) the largest smallest headroom over all tenants; (4) the fewest GPUs; (5) among equals, the tenant that is hardest to
+place takes the GPUs that come first. Shares are then divided by `division.divide`.
+
+Headrooms are real numbers on a finite grid, so (3) is a row of yes-or-no questions ("can everybody have more than
+this?"), each answered exactly by `packing.pack`; the last answer is a proof.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from math import inf, nextafter
+
+from orchestrator.planner.division import divide, smallest_headroom
+from orchestrator.planner.packing import Choice, Item, LimitReachedError, Steps, pack
+from orchestrator.planner.problem import Option, Problem, Solution, Tenant
+
+STEP_LIMIT = 500_000
+"""Nodes per question (several seconds); past it the answer is "not known", never "impossible"."""
+
+_CLOSE = 0.02
+"""Relative width of the interval of headrooms below which the search stops halving and asks for the next value."""
+
+
+def is_feasible(problem: Problem, step_limit: int = STEP_LIMIT) -> bool:
+    """Whether all tenants can be placed at their least levels. Raises `LimitReachedError`."""
+    return _pack(problem.tenants, problem.free, -inf, Steps(step_limit)) is not None
+
+
+def solve(problem: Problem, step_limit: int = STEP_LIMIT) -> Solution | None:
+    """The best placement, or None when there is provably none.
+
+    Raises `LimitReachedError` when not even a first placement was found; a limit reached later gives the best placement
+    so far with `proven` False.
+    """
+    first = _pack(problem.tenants, problem.free, -inf, Steps(step_limit))
+    if first is None:
+        return None
+    improving = _Improving(problem.tenants, problem.free, first, step_limit)
+    proven = True
+    try:
+        improving.interconnect()
+        improving.headroom()
+        improving.gpu_count()
+    except LimitReachedError:
+        proven = False
+    levels = divide(improving.best, problem.free)
+    return Solution(options=improving.best, levels=levels, proven=proven, steps=improving.steps_taken)
+
+
+@dataclass(slots=True)
+class _Improving:
+    """A placement on its way to the best one; every method settles one part of the objective."""
+
+    tenants: tuple[Tenant, ...]
+    free: tuple[int, ...]
+    best: tuple[Option, ...]
+    step_limit: int
+    steps_taken: int = 0
+    floor: float = -inf
+    """The headroom that everybody is known to be able to have at once."""
+
+    def interconnect(self) -> None:
+        """Heaviest tenant first: the best rank that leaves room for everybody; worse and better ones are struck out."""
+        order = sorted(range(len(self.tenants)), key=lambda number: (-self.tenants[number].weight, number))
+        for number in order:
+            ranks = sorted({option.rank for option in self.tenants[number].options})
+            for rank in ranks:
+                if rank == self.best[number].rank:
+                    self.tenants = self._only_rank(number, rank)
+                    break
+                narrowed = self._only_rank(number, rank)
+                found = self._ask(narrowed, -inf)
+                if found is not None:
+                    self.tenants, self.best = narrowed, found
+                    break
+
+    def _only_rank(self, number: int, rank: tuple[int, ...]) -> tuple[Tenant, ...]:
+        tenant = self.tenants[number]
+        kept = replace(tenant, options=tuple(option for option in tenant.options if option.rank == rank))
+        return (*self.tenants[:number], kept, *self.tenants[number + 1 :])
+
+    def headroom(self) -> None:
+        """Raises `floor` until no placement gives everybody more."""
+        self.floor = smallest_headroom(self.best, self.free)
+        roof = self._roof()
+        while self.floor < roof:
+            wide = roof - self.floor > _CLOSE * max(1.0, abs(roof))
+            wanted = (self.floor + roof) / 2 if wide else nextafter(self.floor, inf)
+            found = self._ask(self.tenants, wanted)
+            if found is not None:
+                self.best, self.floor = found, smallest_headroom(found, self.free)
+            elif wide:
+                roof = wanted
+            else:
+                return
+
+    def _roof(self) -> float:
+        """Nobody can have more than alone on the best GPUs."""
+        return min((self._alone(tenant) for tenant in self.tenants), default=0.0)
+
+    def _alone(self, tenant: Tenant) -> float:
+        return max(option.headroom(divide((option,), self.free)[0]) for option in tenant.options if self._fits(option))
+
+    def _fits(self, option: Option) -> bool:
+        claims = option.claims(option.least)
+        return all(claim <= self.free[gpu] for gpu, claim in zip(option.gpus, claims, strict=True))
+
+    def gpu_count(self) -> None:
+        """The fewest GPUs that still give everybody `floor`, and the first such placement in the order of ties."""
+        most = len({gpu for option in self.best for gpu in option.gpus})
+        for count in range(self._fewest(), most + 1):
+            found = self._ask(self.tenants, self.floor, count)
+            if found is not None:
+                self.best = found
+                return
+
+    def _fewest(self) -> int:
+        return max((min(len(option.gpus) for option in tenant.options) for tenant in self.tenants), default=0)
+
+    def _ask(self, tenants: tuple[Tenant, ...], headroom: float, most: int | None = None) -> tuple[Option, ...] | None:
+        steps = Steps(self.step_limit)
+        try:
+            return _pack(tenants, self.free, headroom, steps, most)
+        finally:
+            self.steps_taken += steps.taken
+
+
+def _pack(
+    tenants: tuple[Tenant, ...], free: tuple[int, ...], headroom: float, steps: Steps, most: int | None = None
+) -> tuple[Option, ...] | None:
+    items = tuple(_item(tenant, free, headroom) for tenant in tenants)
+    chosen = pack(items, free, steps, most)
+    if chosen is None:
+        return None
+    return tuple(tenant.options[number] for tenant, number in zip(tenants, chosen, strict=True))
+
+
+def _item(tenant: Tenant, free: tuple[int, ...], headroom: float) -> Item:
+    """The options that give that headroom, at the claims that it takes."""
+    claims_of: dict[tuple[object, ...], tuple[int, ...] | None] = {}
+    choices = []
+    for number, option in enumerate(tenant.options):
+        kind = (option.shares, option.least, option.ceiling)
+        if kind not in claims_of:
+            level = option.level_for(headroom)
+            claims_of[kind] = None if level is None else option.claims(level)
+        claims = claims_of[kind]
+        if claims is not None and all(claim <= free[gpu] for gpu, claim in zip(option.gpus, claims, strict=True)):
+            choices.append(Choice(number, option.gpus, claims))
+    return Item(tuple(choices), tenant.exclusive)
+
+
+def minimal_conflict(problem: Problem, step_limit: int = STEP_LIMIT) -> tuple[str, ...] | None:
+    """The names of tenants that cannot coexist though every proper subset of them can; None when all can.
+
+    One tenant after the other, from the last, is left out for good where the rest still cannot coexist. As leaving
+    somebody out never makes room scarcer, what remains is minimal. Raises `LimitReachedError`.
+    """
+    if is_feasible(problem, step_limit):
+        return None
+    rest = problem
+    for tenant in reversed(problem.tenants):
+        smaller = rest.without(frozenset({tenant.name}))
+        if not is_feasible(smaller, step_limit):
+            rest = smaller
+    return tuple(tenant.name for tenant in rest.tenants)

@@ -1,0 +1,211 @@
+"""The planner against brute force on small instances, and what must hold for every instance."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import product
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from orchestrator.planner.problem import Option, Problem, Share, Solution, Tenant
+from orchestrator.planner.search import is_feasible, minimal_conflict, solve
+
+Levels = tuple[int, ...]
+Objective = tuple[tuple[tuple[int, ...], ...], float, int]
+
+
+@dataclass(frozen=True)
+class Line:
+    """Claims and headrooms that grow on a straight line."""
+
+    slope: int
+    base: int
+    inside: int
+    required: int
+
+    def share(self) -> Share:
+        return Share(
+            claim=lambda level: self.slope * level + self.base,
+            headroom=lambda level: (self.slope * level - self.inside) / self.required,
+        )
+
+
+def random_problem(seed: int) -> Problem:
+    """Up to 4 tenants on up to 3 GPUs with short grids, so that everything can be counted out."""
+    random = Random(seed)
+    gpu_count = random.randint(1, 3)
+    tenants = []
+    for number in range(random.randint(1, 4)):
+        line = Line(random.randint(2, 5), random.randint(0, 3), random.randint(0, 4), random.randint(1, 6))
+        kinds = [line.share(), replace(line, slope=line.slope + 1).share()]
+        wide = gpu_count > 1 and random.random() < 0.25
+        pairs = [(one, other) for one in range(gpu_count) for other in range(one + 1, gpu_count)]
+        sets = pairs if wide else [(gpu,) for gpu in range(gpu_count)]
+        allowed = [gpus for gpus in sets if random.random() < 0.85] or sets[:1]
+        least = random.randint(1, 3)
+        ceiling = least + random.randint(0, 3)
+        options = tuple(
+            Option(
+                gpus=gpus,
+                shares=tuple(kinds[gpu % 2] for gpu in gpus),
+                least=least,
+                ceiling=ceiling,
+                rank=(random.randint(0, 2),) if wide else (),
+            )
+            for gpus in allowed
+        )
+        exclusive = random.random() < 0.2
+        tenants.append(Tenant(name=f"t{number}", options=options, exclusive=exclusive, weight=random.randint(0, 9)))
+    return Problem(tenants=tuple(tenants), free=tuple(random.randint(8, 34) for _ in range(gpu_count)))
+
+
+def holds(problem: Problem, options: tuple[Option, ...], levels: Levels) -> bool:
+    claimed = [0] * len(problem.free)
+    tenants_on: list[list[Tenant]] = [[] for _ in problem.free]
+    for tenant, option, level in zip(problem.tenants, options, levels, strict=True):
+        for gpu, claim in zip(option.gpus, option.claims(level), strict=True):
+            claimed[gpu] += claim
+            tenants_on[gpu].append(tenant)
+    alone = all(len(group) == 1 or not any(each.exclusive for each in group) for group in tenants_on)
+    return alone and all(claim <= free for claim, free in zip(claimed, problem.free, strict=True))
+
+
+def every_placement(problem: Problem) -> Iterator[tuple[tuple[Option, ...], Levels]]:
+    for options in product(*(tenant.options for tenant in problem.tenants)):
+        if not holds(problem, options, tuple(option.least for option in options)):
+            continue
+        for levels in product(*(range(option.least, option.ceiling + 1) for option in options)):
+            if holds(problem, options, levels):
+                yield options, levels
+
+
+def objective(problem: Problem, solution: Solution) -> Objective:
+    """Smaller is better, part by part."""
+    heaviest_first = sorted(range(len(problem.tenants)), key=lambda number: (-problem.tenants[number].weight, number))
+    ranks = tuple(solution.options[number].rank for number in heaviest_first)
+    return (ranks, -solution.smallest_headroom, solution.gpus_used)
+
+
+def best_by_counting(problem: Problem) -> Objective | None:
+    placements = every_placement(problem)
+    return min((objective(problem, Solution(options=o, levels=n)) for o, n in placements), default=None)
+
+
+@pytest.mark.parametrize("block", range(12))
+def test_the_search_finds_what_counting_everything_out_finds(block: int) -> None:
+    feasible = 0
+    for seed in range(block * 40, block * 40 + 40):
+        problem = random_problem(seed)
+        solution = solve(problem)
+        expected = best_by_counting(problem)
+        assert (solution is None) == (expected is None), seed
+        assert is_feasible(problem) == (expected is not None), seed
+        if solution is not None:
+            feasible += 1
+            assert solution.proven
+            assert holds(problem, solution.options, solution.levels), seed
+            assert objective(problem, solution) == expected, seed
+    assert 5 <= feasible <= 38  # both answers are exercised
+
+
+@pytest.mark.parametrize("block", range(4))
+def test_a_minimal_conflict_is_impossible_and_every_proper_subset_is_possible(block: int) -> None:
+    conflicts = 0
+    for seed in range(1000 + block * 60, 1000 + block * 60 + 60):
+        problem = random_problem(seed)
+        names = minimal_conflict(problem)
+        if names is None:
+            assert is_feasible(problem)
+            continue
+        conflicts += 1
+        others = frozenset(tenant.name for tenant in problem.tenants) - set(names)
+        core = problem.without(others)
+        assert best_by_counting(core) is None
+        for name in names:
+            assert is_feasible(core.without(frozenset({name})))
+    assert conflicts > 3
+
+
+seeds = st.integers(min_value=10_000, max_value=10_000_000)
+
+
+@settings(max_examples=120, deadline=None)
+@given(seeds)
+def test_claims_never_exceed_what_is_free_and_everybody_has_a_place(seed: int) -> None:
+    problem = random_problem(seed)
+    solution = solve(problem)
+    if solution is not None:
+        assert len(solution.options) == len(problem.tenants)
+        assert holds(problem, solution.options, solution.levels)
+
+
+@settings(max_examples=60, deadline=None)
+@given(seeds)
+def test_the_same_problem_has_the_same_answer(seed: int) -> None:
+    one, other = solve(random_problem(seed)), solve(random_problem(seed))
+    if one is None or other is None:
+        assert one is other
+        return
+    assert [option.gpus for option in one.options] == [option.gpus for option in other.options]
+    assert one.levels == other.levels
+
+
+@settings(max_examples=100, deadline=None)
+@given(seeds)
+def test_leaving_a_tenant_out_never_makes_it_impossible(seed: int) -> None:
+    problem = random_problem(seed)
+    if is_feasible(problem):
+        for tenant in problem.tenants:
+            assert is_feasible(problem.without(frozenset({tenant.name})))
+
+
+@settings(max_examples=100, deadline=None)
+@given(seeds, st.integers(min_value=0, max_value=40))
+def test_one_more_gpu_never_makes_it_impossible_or_the_headroom_smaller(seed: int, free: int) -> None:
+    problem = random_problem(seed)
+    before = solve(problem)
+    bigger = Problem(
+        tenants=tuple(
+            replace(tenant, options=(*tenant.options, *_on_new_gpu(tenant, len(problem.free))))
+            for tenant in problem.tenants
+        ),
+        free=(*problem.free, free),
+    )
+    if before is not None:
+        after = solve(bigger)
+        assert after is not None
+        if all(not option.rank for option in before.options):
+            assert after.smallest_headroom >= before.smallest_headroom
+
+
+def _on_new_gpu(tenant: Tenant, gpu: int) -> tuple[Option, ...]:
+    first = tenant.options[0]
+    return (replace(first, gpus=(gpu,)),) if len(first.gpus) == 1 else ()
+
+
+@settings(max_examples=80, deadline=None)
+@given(seeds, st.randoms(use_true_random=False))
+def test_the_order_of_gpus_changes_nothing_that_counts(seed: int, random: Random) -> None:
+    problem = random_problem(seed)
+    places = list(range(len(problem.free)))
+    random.shuffle(places)
+    renamed = Problem(
+        tenants=tuple(
+            replace(
+                tenant,
+                options=tuple(
+                    replace(option, gpus=tuple(places[gpu] for gpu in option.gpus)) for option in tenant.options
+                ),
+            )
+            for tenant in problem.tenants
+        ),
+        free=tuple(problem.free[places.index(gpu)] for gpu in range(len(places))),
+    )
+    one, other = solve(problem), solve(renamed)
+    assert (one is None) == (other is None)
+    if one is not None and other is not None:
+        assert objective(problem, one) == objective(renamed, other)
