@@ -8,7 +8,8 @@ import subprocess
 from collections.abc import Iterator
 
 import pytest
-from engine_image import import_image
+
+from tests.docker.engine_image import import_image
 
 IMAGE = "orchestrate-stand-in:test"
 

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 import yaml
-from render_samples import FACTS, deployment, facts, plan, service
 
 from orchestrator.domain.profile import Caches, Deployment, Ports, Secrets
 from orchestrator.domain.release import Release
 from orchestrator.render.compose import HEAD_MARK, compose_document, compose_text
 from orchestrator.render.compose_service import CONFIG_HASH_LABEL, shared_memory_gib
 from orchestrator.render.health import start_period_seconds
+from tests.unit.render.render_samples import FACTS, deployment, facts, plan, service
 
 PROBE = (
     "import http.client; c = http.client.HTTPConnection('127.0.0.1', 8000, timeout=5); "

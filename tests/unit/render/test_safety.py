@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from render_samples import deployment, plan, service
 
 from orchestrator.domain.diagnostics import Diagnostic, Severity, Span
 from orchestrator.domain.profile import Deployment, Places, Ports, Secrets
 from orchestrator.render.safety import check_deployment, check_hosts
+from tests.unit.render.render_samples import deployment, plan, service
 
 
 def codes(of: Deployment) -> list[str]:
@@ -49,6 +49,7 @@ def test_an_address_finding_points_at_the_address() -> None:
     )
 
 
+@pytest.mark.parametrize("character", ["\0", "\ud800"])
 def test_what_no_process_can_be_given_is_refused_wherever_it_stands(character: str) -> None:
     of = deployment(
         service(
