@@ -41,7 +41,8 @@ def _pattern(pattern: str, wanted: str, *, help_: str = "", longest: int = 4096)
 
 
 _SECRET_SHAPES = re.compile(
-    r"(?:hf_|sk-|ghp_|github_pat_|glpat-|xox[abp]-|AKIA|eyJ)[A-Za-z0-9_.=/+-]{8,}|-----BEGIN [A-Z ]*PRIVATE KEY", re.ASCII
+    r"(?:hf_|sk-|ghp_|github_pat_|glpat-|xox[abp]-|AKIA|eyJ)[A-Za-z0-9_.=/+-]{8,}|-----BEGIN [A-Z ]*PRIVATE KEY",
+    re.ASCII,
 )
 _SECRET_WORDS = frozenset(
     {"TOKEN", "KEY", "APIKEY", "SECRET", "SECRETS", "PASSWORD", "PASSWD", "PASSPHRASE", "CREDENTIAL", "CREDENTIALS"}
@@ -101,9 +102,7 @@ IMAGE = _pattern(
     "an image with a tag or a digest",
     help_="pin it, such as `vllm/vllm-openai:v0.32.0` or `vllm/vllm-openai@sha256:…`",
 )
-FILE_NAME = _pattern(
-    r"(?![/~])[^\\\0]*[^/\\\0]\.ya?ml", "a file relative to this one that ends in `.yaml` or `.yml`"
-)
+FILE_NAME = _pattern(r"(?![/~])[^\\\0]*[^/\\\0]\.ya?ml", "a file relative to this one that ends in `.yaml` or `.yml`")
 CACHE = _pattern(
     r"[a-zA-Z0-9][a-zA-Z0-9_.-]*|(?:/|\./|\.\./|~/)[^:]*",
     "the name of a volume, or a path that starts with `/`, `./`, `../` or `~/`",
@@ -121,6 +120,11 @@ SECRET_NAME = Check(
 GPU = Check(
     wanted="the index of a GPU (0, 1, …) or its UUID (`GPU-…`)",
     fits=_is_gpu,
-    schema={"anyOf": [{"type": "integer", "minimum": 0, "maximum": 1023}, {"type": "string", "pattern": f"^{_UUID.pattern}$"}]},
+    schema={
+        "anyOf": [
+            {"type": "integer", "minimum": 0, "maximum": 1023},
+            {"type": "string", "pattern": f"^{_UUID.pattern}$"},
+        ]
+    },
     help="`orchestrate gpus` lists indices and UUIDs",
 )

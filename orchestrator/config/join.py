@@ -19,8 +19,7 @@ _RELEASE_IN_TAG = re.compile(r"v?\d+\.\d+\.\d+(?:\.post\d+)?", re.ASCII)
 def join(file: DeploymentFile, services: Sequence[ServiceProfile], report: Report) -> Deployment | None:
     """The deployment with its services, or None if and only if an error was added to the report."""
     findings = [
-        *_same_names(services),
-        *_same_ports(services),
+        *check_together(services),
         *_too_few_ports(file, services),
         *check_port(file.ports.first, ("ports", "first"), file.places),
         *_open_to_the_network(file),
@@ -53,6 +52,12 @@ def without_file(release: Release, services: Sequence[ServiceProfile], report: R
         places=Places(services[0].places.file if services else ""),
     )
     return join(file, services, report)
+
+
+def check_together(services: Sequence[ServiceProfile]) -> Iterator[Diagnostic]:
+    """What several services cannot have at once, whatever the deployment file says."""
+    yield from _same_names(services)
+    yield from _same_ports(services)
 
 
 def _same_names(services: Sequence[ServiceProfile]) -> Iterator[Diagnostic]:

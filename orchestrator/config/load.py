@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from posixpath import normpath
 
 from orchestrator.config.checks_of_text import looks_like_secret, names_a_secret
 from orchestrator.config.flags_section import (
@@ -56,7 +57,7 @@ class DeploymentFile:
 
 
 def kind_of(document: Document) -> str:
-    """`deployment`, `service`, or `other` for a mapping with no key of either; `unreadable` when there is no mapping."""
+    """`deployment`, `service`, `other` (a mapping with no key of either), or `unreadable` (no mapping at all)."""
     if document.root is None:
         return "unreadable"
     if "project" in document.keys:
@@ -148,7 +149,7 @@ def _check_release(release: Release, places: Places) -> Iterator[Diagnostic]:
 def _listed_twice(outline: Outline) -> Iterator[Diagnostic]:
     seen: dict[str, Span] = {}
     for name, span in outline.service_files:
-        plain = name.removeprefix("./")
+        plain = normpath(name)
         if plain not in seen:
             seen[plain] = span
             continue

@@ -35,7 +35,12 @@ class Section(BaseModel):
     """A mapping with these keys and no others; nothing is converted."""
 
     model_config = ConfigDict(
-        extra="forbid", strict=True, frozen=True, alias_generator=_dashed, allow_inf_nan=False, hide_input_in_errors=True
+        extra="forbid",
+        strict=True,
+        frozen=True,
+        alias_generator=_dashed,
+        allow_inf_nan=False,
+        hide_input_in_errors=True,
     )
 
 
@@ -188,12 +193,14 @@ class SecretsSection(Section):
 
     api_key: Annotated[
         SecretName,
-        Field(description="The variable that holds the API key of the services; `null`: none.", examples=["VLLM_API_KEY"]),
+        Field(
+            description="The variable that holds the API key of the services; `null`: none.", examples=["VLLM_API_KEY"]
+        ),
     ] = "VLLM_API_KEY"
     hf_token: Annotated[
         SecretName,
         Field(description="The variable that holds the token for the hub; `null`: none.", examples=["HF_TOKEN"]),
-    ] = "HF_TOKEN"
+    ] = "HF_TOKEN"  # noqa: S105 (a name, not a value)
 
 
 class DeploymentSection(Section):

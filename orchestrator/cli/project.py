@@ -1,0 +1,330 @@
+"""From paths to a project: which files belong together, what they say, and every finding on the way."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from orchestrator.adapters.files import read_text
+from orchestrator.domain.diagnostics import Diagnostic, Report, Severity, Span
+from orchestrator.domain.profile import Deployment, ServiceProfile
+from orchestrator.domain.release import Release
+
+if TYPE_CHECKING:
+    from orchestrator.config.load import Outline
+    from orchestrator.config.yaml_tree import Document
+
+_SUFFIXES = (".yaml", ".yml")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Project:
+    """What the paths lead to. `deployment` is None if and only if the report holds an error.
+
+    `sources` holds the text of every file that was read, by the name that findings use.
+    """
+
+    deployment: Deployment | None
+    report: Report
+    sources: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckedFiles:
+    """Everything that was checked: `deployments` as far as they are free of errors."""
+
+    deployments: tuple[Deployment, ...]
+    report: Report
+    sources: dict[str, str]
+
+
+def read_project(paths: Sequence[str], *, release: Release | None = None) -> Project:
+    """The one deployment that files or directories spell. `release` takes the place of the pinned one.
+
+    A directory means its deployment file and all its services. Service files alone mean a deployment of just these,
+    under the deployment file beside them that names them. Several deployments are an error.
+    """
+    checked = check_files(paths, release=release)
+    report = checked.report
+    if len(checked.deployments) > 1:
+        report.add(_several(checked.deployments))
+    single = checked.deployments[0] if checked.deployments and not report.has_errors else None
+    return Project(deployment=single, report=report, sources=checked.sources)
+
+
+def check_files(paths: Sequence[str], *, release: Release | None = None) -> CheckedFiles:
+    """Every deployment that files or directories spell, all of them checked in one run."""
+    reader = _Reader(release)
+    deployments = [each for group in _grouped(paths, reader) for each in reader.read_group(group)]
+    if not deployments and not reader.report.has_errors:
+        reader.report.add(_nothing_there(paths))
+    return CheckedFiles(deployments=tuple(deployments), report=reader.report, sources=reader.sources)
+
+
+def _several(deployments: Sequence[Deployment]) -> Diagnostic:
+    files = [each.places.file for each in deployments]
+    return Diagnostic(
+        code="E136",
+        message=f"{len(files)} deployments, and one can be planned at a time",
+        notes=tuple(f"`{file}` is one" for file in files),
+        help=(f"name the one you mean, such as `{files[0]}`",),
+    )
+
+
+def _nothing_there(paths: Sequence[str]) -> Diagnostic:
+    shown = ", ".join(f"`{path}`" for path in paths)
+    return Diagnostic(
+        code="E128",
+        message=f"no profiles in {shown}",
+        span=Span(file=paths[0]) if paths else None,
+        help=("name a directory with a deployment file and service files, or the files themselves",),
+    )
+
+
+@dataclass(slots=True)
+class _Group:
+    """Paths of one directory: `is_whole` when the directory itself was named."""
+
+    directory: str
+    files: list[str] = field(default_factory=list)
+    is_whole: bool = False
+
+
+def _grouped(paths: Sequence[str], reader: _Reader) -> list[_Group]:
+    groups: dict[str, _Group] = {}
+    for path in paths:
+        if os.path.isdir(path):
+            group = groups.setdefault(_plain(path), _Group(path))
+            group.is_whole = True
+            group.files.extend(reader.profiles_in(path))
+        else:
+            directory = os.path.dirname(path)
+            groups.setdefault(_plain(directory), _Group(directory)).files.append(path)
+    return list(groups.values())
+
+
+def _plain(path: str) -> str:
+    return os.path.normpath(path or ".")
+
+
+class _Reader:
+    """Reads every file once, joins what belongs together, and collects the findings."""
+
+    def __init__(self, release: Release | None) -> None:
+        self.report = Report()
+        self.sources: dict[str, str] = {}
+        self._release = release
+        self._documents: dict[str, Document | None] = {}
+
+    def profiles_in(self, directory: str) -> list[str]:
+        """The YAML files of a directory, in order of name; hidden ones are left out."""
+        try:
+            names = _yaml_names(directory)
+        except OSError as error:
+            note, help_ = error.strerror or str(error), f"give yourself the right: `chmod u+rx {directory}`"
+            message = f"`{directory}` cannot be listed"
+            finding = Diagnostic(code="E122", message=message, span=Span(file=directory), notes=(note,), help=(help_,))
+            self.report.add(finding)
+            return []
+        return [_plain(os.path.join(directory, name)) for name in names]
+
+    def read_group(self, group: _Group) -> list[Deployment]:
+        """The deployments that the files of one directory spell."""
+        from orchestrator.config.load import kind_of
+
+        by_kind: dict[str, list[Document]] = {}
+        for path in {_plain(path): path for path in group.files}.values():
+            document = self._document(path)
+            if document is not None:
+                by_kind.setdefault(kind_of(document), []).append(document)
+        self.report.extend(finding for each in by_kind.get("unreadable", ()) for finding in each.findings)
+        services = by_kind.get("service", [])
+        others = by_kind.get("other", [])
+        if group.is_whole:
+            self.report.extend(_no_profile(document.file) for document in others)
+        else:
+            services += others
+        if "deployment" in by_kind:
+            return self._with_deployments(by_kind["deployment"], services)
+        return self._services_alone(group.directory, services) if services else []
+
+    def _document(self, path: str, listed_at: Span | None = None) -> Document | None:
+        """The parsed file; None with a finding when it cannot be read. `listed_at` is where a deployment names it."""
+        from orchestrator.config.yaml_tree import parse
+
+        key = _plain(path)
+        if key not in self._documents:
+            text = read_text(path)
+            if isinstance(text, Diagnostic):
+                self.report.add(_at_the_list(text, listed_at))
+                self._documents[key] = None
+            else:
+                self.sources[path] = text
+                self._documents[key] = parse(text, path)
+        return self._documents[key]
+
+    def _with_deployments(self, documents: list[Document], services: list[Document]) -> list[Deployment]:
+        found: list[Deployment] = []
+        listed: set[str] = set()
+        for document in documents:
+            listed |= {_plain(path) for path, _ in self._listed(document)}
+            deployment = self._read_deployment(document)
+            if deployment is not None:
+                found.append(deployment)
+        unlisted = [each for each in services if _plain(each.file) not in listed]
+        for each in unlisted:
+            self.report.add(_not_listed(each, documents[0].file))
+            self._load(each, documents[0])
+        return found
+
+    def _listed(self, document: Document) -> list[tuple[str, Span]]:
+        """The service files that a deployment lists, each once, as paths that can be opened."""
+        directory = os.path.dirname(document.file)
+        found: dict[str, tuple[str, Span]] = {}
+        for name, span in self._outline(document).service_files:
+            path = _plain(os.path.join(directory, name))
+            found.setdefault(path, (path, span))
+        return list(found.values())
+
+    def _outline(self, document: Document | None) -> Outline:
+        from orchestrator.config.load import Outline, outline_of
+
+        outline = outline_of(document) if document else Outline()
+        return replace(outline, release=self._release) if self._release else outline
+
+    def _read_deployment(self, document: Document) -> Deployment | None:
+        from orchestrator.config.load import kind_of
+
+        services: list[ServiceProfile | None] = []
+        for path, span in self._listed(document):
+            service = self._document(path, span)
+            if service is not None and kind_of(service) == "deployment":
+                self.report.add(_not_a_service(path, span))
+                service = None
+            services.append(self._load(service, document) if service else None)
+        return self._join(document, services)
+
+    def _load(self, service: Document, deployment: Document | None) -> ServiceProfile | None:
+        from orchestrator.config.load import load_service
+
+        return load_service(service, self.report, self._outline(deployment))
+
+    def _join(self, document: Document, services: Sequence[ServiceProfile | None]) -> Deployment | None:
+        from orchestrator.config.join import check_together, join
+        from orchestrator.config.load import load_deployment
+
+        loaded = [service for service in services if service is not None]
+        file = load_deployment(document, self.report)
+        if file is None:
+            self.report.extend(check_together(loaded))
+            return None
+        file = replace(file, release=self._release) if self._release else file
+        deployment = join(file, loaded, self.report)
+        return deployment if len(loaded) == len(services) else None
+
+    def _services_alone(self, directory: str, services: list[Document]) -> list[Deployment]:
+        """Services without their deployment file: the one beside them that names them says what they inherit."""
+        from orchestrator.config.join import without_file
+
+        beside = self._deployments_beside(directory)
+        by_deployment: dict[str, list[Document]] = {}
+        for service in services:
+            named_by = (each for each in beside if _plain(service.file) in {path for path, _ in self._listed(each)})
+            owner = next(named_by, None)
+            by_deployment.setdefault(owner.file if owner else "", []).append(service)
+        found: list[Deployment | None] = []
+        for each in beside:
+            owned = by_deployment.get(each.file)
+            if owned:
+                found.append(self._join(each, [self._load(service, each) for service in owned]))
+        if alone := by_deployment.get("", []):
+            release = self._outline(None).release
+            self.report.add(_without_deployment(alone, release, is_chosen=self._release is not None))
+            loaded = [self._load(service, None) for service in alone]
+            whole = [service for service in loaded if service is not None]
+            deployment = without_file(release, whole, self.report)
+            found.append(deployment if len(whole) == len(alone) else None)
+        return [deployment for deployment in found if deployment is not None]
+
+    def _deployments_beside(self, directory: str) -> list[Document]:
+        """The readable deployment files of a directory; nothing about the other files there is reported."""
+        from orchestrator.config.load import kind_of
+        from orchestrator.config.yaml_tree import parse
+
+        try:
+            names = _yaml_names(directory or ".")
+        except OSError:
+            return []
+        found = []
+        for name in names:
+            path = _plain(os.path.join(directory, name))
+            text = read_text(path)
+            if isinstance(text, str) and _PROJECT_KEY.search(text):
+                document = parse(text, path)
+                if kind_of(document) == "deployment":
+                    self.sources[path] = text
+                    found.append(document)
+        return found
+
+
+_PROJECT_KEY = re.compile(r"^[\ufeff\"' ]*project\b", re.MULTILINE)
+"""What a deployment file has for sure; asked before the slower question what the file is."""
+
+
+def _yaml_names(directory: str) -> list[str]:
+    with os.scandir(directory) as entries:
+        return sorted(each.name for each in entries if each.name.endswith(_SUFFIXES) and not each.name.startswith("."))
+
+
+def _at_the_list(finding: Diagnostic, listed_at: Span | None) -> Diagnostic:
+    """A file that cannot be read is the fault of the line that names it; one with bad bytes is its own."""
+    if listed_at is None or finding.code == "E123":
+        return finding
+    return replace(finding, span=listed_at, label="listed here")
+
+
+def _no_profile(file: str) -> Diagnostic:
+    return Diagnostic(
+        code="W131",
+        message=f"`{file}` is no profile and was left out",
+        severity=Severity.WARNING,
+        span=Span(file=file),
+        help=("move it to another directory, or write a service (`service:`, `model:`) in it",),
+    )
+
+
+def _not_listed(document: Document, deployment_file: str) -> Diagnostic:
+    name = os.path.relpath(document.file, os.path.dirname(deployment_file) or ".")
+    return Diagnostic(
+        code="W130",
+        message=f"no deployment lists `{document.file}`",
+        severity=Severity.WARNING,
+        span=Span(file=document.file),
+        help=(f"add `{name}` to `services` in {deployment_file}, or remove the file",),
+    )
+
+
+def _not_a_service(path: str, listed_at: Span) -> Diagnostic:
+    return Diagnostic(
+        code="E138",
+        message=f"`{path}` is a deployment file",
+        span=listed_at,
+        label="wants a service file",
+        help=("list service files only",),
+    )
+
+
+def _without_deployment(services: Sequence[Document], release: Release, *, is_chosen: bool) -> Diagnostic:
+    files = ", ".join(f"`{document.file}`" for document in services[:3]) + (" and others" if len(services) > 3 else "")
+    why = "as asked" if is_chosen else "the newest known release"
+    return Diagnostic(
+        code="N101",
+        message=f"checked against vLLM {release}, {why}",
+        severity=Severity.NOTE,
+        span=Span(file=services[0].file),
+        notes=(f"no deployment file beside {files} lists {'it' if len(services) == 1 else 'them'}",),
+        help=("pin a release with `vllm-release` in a deployment file, or with `--release`",),
+    )
