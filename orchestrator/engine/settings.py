@@ -9,6 +9,7 @@ from orchestrator.domain.inventory import Gpu
 from orchestrator.domain.model_config import LayerKind, ModelFacts
 from orchestrator.domain.profile import FlagValue
 from orchestrator.domain.release import Release
+from orchestrator.engine.canonical import canonical_flags
 from orchestrator.engine.flag_values import (
     as_fraction,
     as_integer,
@@ -74,6 +75,7 @@ class _Batch:
 def resolve_settings(*, vllm: Mapping[str, FlagValue], release: Release, facts: ModelFacts, gpu: Gpu) -> EngineSettings:
     """Resolve flags and defaults for one service on one kind of GPU; values that make no sense count as not given."""
     rules = memory_rules(release)
+    vllm = canonical_flags(vllm, release)
     max_model_len, auto = _max_model_len(vllm, release, facts, rules)
     batch = _batch(vllm, rules, gpu, max_model_len)
     dtype = _dtype(vllm, facts, gpu)

@@ -65,7 +65,7 @@ def predict(fp: Footprint, utilization: float, free_bytes: int) -> Prediction:
     )
     lengths = [_served_length(fp, size) for size in _bounds(kv_cache)]
     sizes = list(zip(_bounds(kv_cache), lengths, strict=True))
-    tokens = sorted(_logged_tokens(fp, size, length) for size, length in sizes)
+    tokens = sorted(logged_tokens(fp, size, length) for size, length in sizes)
     requests = sorted(_concurrency(fp, size, length) for size, length in sizes)
     return Prediction(
         kv_cache=kv_cache,
@@ -91,6 +91,16 @@ def longest_model_len(fp: Footprint, kv_cache_bytes: int) -> int:
     unit = math.gcd(*(group.block_tokens for group in fp.kv.groups if group.token_cap != 0))
     most = kv_cache_bytes // fp.kv.block_bytes * max(group.block_tokens for group in fp.kv.groups) // unit
     return _greatest(lambda blocks: fp.kv.bytes_for(blocks * unit) <= kv_cache_bytes, most) * unit
+
+
+def logged_tokens(fp: Footprint, kv_cache_bytes: int, max_model_len: int | None = None) -> int:
+    """The tokens that the release logs for that much KV cache (`max_model_len` None: the footprint's)."""
+    length = max_model_len or fp.max_model_len
+    if _rules(fp).logged_tokens is LoggedTokens.FULL_LENGTH_REQUESTS:
+        return int(_concurrency(fp, kv_cache_bytes, length) * length)
+    groups = fp.kv.groups
+    block_tokens = next((group.block_tokens for group in groups if group.token_cap is None), groups[0].block_tokens)
+    return fp.kv.blocks_in(kv_cache_bytes) // sum(group.count for group in groups) * block_tokens
 
 
 @lru_cache(maxsize=1)
@@ -196,7 +206,7 @@ def _judged(*, sure: bool, possible: bool, reason: str) -> _Check:
     if sure:
         return _Check(verdict=Verdict.STARTS, reason="")
     if possible:
-        return _Check(verdict=Verdict.TOO_CLOSE, reason=f"too close to call: {reason}")
+        return _Check(verdict=Verdict.TOO_CLOSE, reason=reason)
     return _Check(verdict=Verdict.REFUSES, reason=reason)
 
 
@@ -214,13 +224,3 @@ def _served_length(fp: Footprint, kv_cache_bytes: int) -> int:
 
 def _concurrency(fp: Footprint, kv_cache_bytes: int, length: int) -> float:
     return fp.kv.blocks_in(kv_cache_bytes) / fp.kv.blocks_for(length)
-
-
-def _logged_tokens(fp: Footprint, kv_cache_bytes: int, length: int) -> int:
-    if _rules(fp).logged_tokens is LoggedTokens.FULL_LENGTH_REQUESTS:
-        return int(_concurrency(fp, kv_cache_bytes, length) * length)
-    count = sum(group.count for group in fp.kv.groups)
-    block = next(
-        (group.block_tokens for group in fp.kv.groups if group.token_cap is None), fp.kv.groups[0].block_tokens
-    )
-    return fp.kv.blocks_in(kv_cache_bytes) // count * block
