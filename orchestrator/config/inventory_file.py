@@ -230,13 +230,13 @@ class _Check:
             notes = (f"`{key}`: {size:,} bytes, `{limit_key}`: {limit:,} bytes",)
             self._add("E417", f"`{key}` is more than `{limit_key}`", self._places.value((*path, key)), notes=notes)
 
-    def once(self, seen: dict[object, KeyPath], value: object, path: KeyPath) -> None:
+    def once(self, seen: dict[object, KeyPath], value: object, path: KeyPath, what: str = "") -> None:
         """E418 where a value that must be unique is given a second time; None is no value."""
         if value is None:
             return
         if value in seen:
             first = self._places.value(seen[value])
-            message = f"`{path[-1]}` {json.dumps(value)} is given twice"
+            message = f"{what or f'`{path[-1]}` {json.dumps(value)}'} is given twice"
             notes = (f"first on line {first.line}",)
             self._add("E418", message, self._places.value(path), notes=notes, help=("each must be unique",))
         seen.setdefault(value, path)
@@ -348,7 +348,8 @@ def _check_links(check: _Check, host: Mapping[str, object], path: KeyPath) -> No
             continue
         if ends[0] == ends[1]:
             check.refuse("E419", "a link joins a GPU with itself", (*link_path, "second"), "name two GPUs")
-        check.once(pairs, " and ".join(sorted(ends)), link_path)
+        pair = " and ".join(sorted(ends))
+        check.once(pairs, pair, link_path, f"the link of {pair}")
         if link.get("kind") == LinkKind.NVLINK and not link.get("nvlinks"):
             check.refuse("E417", "an NVLink without lanes", (*link_path, "kind"), "write how many in `nvlinks`")
 

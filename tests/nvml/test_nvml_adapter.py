@@ -9,8 +9,11 @@ from pathlib import Path
 import pynvml
 import pytest
 from nvml_standin import LOST, MIB, NO_PERMISSION, NOT_SUPPORTED, RESET_REQUIRED, UNKNOWN, card, machine
+from typer.testing import CliRunner
 
 from orchestrator.adapters.nvml import read_inventory
+from orchestrator.cli.inventory import read_inventory_option
+from orchestrator.cli.main import app
 from orchestrator.config.inventory_file import inventory_text, parse_inventory
 from orchestrator.domain.diagnostics import Report
 from orchestrator.domain.failures import OutsideFailure
@@ -342,3 +345,24 @@ def test_a_process_whose_name_is_denied_or_no_text_or_gone_is_still_listed(join:
     report = Report()
     assert _only_gpu(read_inventory(report)).processes == (GpuProcess(pid=7, used_bytes=100),)
     assert list(report) == []
+
+
+def test_without_an_option_the_inventory_is_that_of_the_driver(join: Join) -> None:
+    join(machine(card(0, mig="1"), card(1, to2="10"), card(2)))
+    report = Report()
+    assert read_inventory_option(None, report=report) == read_inventory()
+    assert [finding.code for finding in report] == ["W410"]
+
+
+def test_the_command_prints_the_table_or_the_file_or_why_there_is_none(join: Join, tmp_path: Path) -> None:
+    join(machine(card(0)))
+    run = CliRunner(env={"COLUMNS": "80", "NO_COLOR": "1"})
+    table = run.invoke(app, ["gpus"])
+    assert (table.exit_code, _uuid(0) in table.stdout) == (0, True)
+    printed = run.invoke(app, ["gpus", "--json"])
+    assert (printed.exit_code, printed.stdout) == (0, inventory_text(read_inventory()))
+    broken = tmp_path / "broken.json"
+    broken.write_text("[1, 2]")
+    refused = run.invoke(app, ["gpus", "--inventory", str(broken)])
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    assert "error[E413]: this is not an inventory file" in refused.stderr

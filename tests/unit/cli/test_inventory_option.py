@@ -1,0 +1,61 @@
+"""What `--inventory` stands for: a file, a short form, or neither."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from orchestrator.cli.inventory import read_inventory_option
+from orchestrator.domain.diagnostics import Diagnostic
+from orchestrator.domain.inventory import Inventory
+
+RECORDED = Path(__file__).parents[3] / "configs" / "inventories" / "3xrtx4090.json"
+
+
+def _refusal(value: str) -> Diagnostic:
+    answer = read_inventory_option(value)
+    assert isinstance(answer, tuple)
+    (finding,) = answer
+    return finding
+
+
+def test_a_file_is_read_and_its_text_kept_for_the_findings() -> None:
+    sources: dict[str, str] = {}
+    inventory = read_inventory_option(str(RECORDED), sources=sources)
+    assert isinstance(inventory, Inventory)
+    assert [gpu.index for gpu in inventory.gpus()] == [0, 1, 2]
+    assert sources == {str(RECORDED): RECORDED.read_text()}
+
+
+def test_findings_of_a_file_name_it(tmp_path: Path) -> None:
+    file = tmp_path / "broken.json"
+    file.write_text("{")
+    finding = _refusal(str(file))
+    assert finding.span is not None
+    assert (finding.code, finding.span.file) == ("E411", str(file))
+
+
+def test_a_directory_is_no_inventory(tmp_path: Path) -> None:
+    assert _refusal(str(tmp_path)).code.startswith("E1")
+
+
+def test_a_short_form_is_an_inventory() -> None:
+    inventory = read_inventory_option("3xRTX4090")
+    assert isinstance(inventory, Inventory)
+    assert inventory.source == "3xRTX4090"
+
+
+@pytest.mark.parametrize("value", ["missing.json", "some/where", "nonsense", "3xRTX4090.json", "", "a\x00b"])
+def test_what_is_neither_says_both_ways(value: str) -> None:
+    finding = _refusal(value)
+    assert (finding.code, finding.message) == (
+        "E420",
+        f"`{value}` is neither a file nor a short form of an inventory",
+    )
+    assert any("orchestrate gpus --json > inventory.json" in line for line in finding.help)
+    assert any("3xRTX4090" in line for line in finding.help)
+
+
+def test_a_card_that_nobody_knows_is_told_by_the_catalogue() -> None:
+    assert _refusal("2xRTX9999Ultra").code == "E451"
