@@ -116,12 +116,16 @@ def _removed(key: str, head: str, past: FlagHistory, release: Release) -> FlagPr
 
 
 def _replacement(head: str, release: Release) -> str:
+    written = _successor(head, release)
+    meant = nearest(head, sorted(flags(release)))
+    nearby = f"; the nearest flag of vLLM {release} is `{meant}`" if meant else ""
+    return written or f"delete the line{nearby}"
+
+
+def _successor(head: str, release: Release) -> str | None:
     known = flags(release)
-    for each in SUCCESSORS:
-        if each.old == head and (each.new is None or each.new in known):
-            return each.how
-    meant = nearest(head, sorted(known))
-    return f"delete the line; the nearest flag of vLLM {release} is `{meant}`" if meant else "delete the line"
+    fitting = (each.how for each in SUCCESSORS if each.old == head and (each.new is None or each.new in known))
+    return next(fitting, None)
 
 
 def _check_dotted(key: str, meaning: Named, release: Release) -> Iterator[FlagProblem]:
@@ -216,13 +220,14 @@ def _check_range(key: str, value: FlagValue, meaning: Named, release: Release) -
 
 def _check_age(key: str, meaning: Named, release: Release) -> Iterator[FlagProblem]:
     if meaning.flag.deprecated:
+        instead = _successor(meaning.flag.name, release)
         yield FlagProblem(
             code="W201",
             severity=Severity.WARNING,
             flag=key,
             message=f"vLLM {release} calls `{key}` deprecated",
             label="a later release will refuse it",
-            help=(_replacement(meaning.flag.name, release),),
+            help=(instead,) if instead else (),
         )
 
 
