@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.adapters.checkpoint_directory import CONFIG, INDEX, MOST_JSON_BYTES, QUANTIZATION
-from orchestrator.adapters.hub_failures import HubAnswerError, translated
+from orchestrator.adapters.hub_failures import HubAnswerError, foreign_errors, translated
 from orchestrator.catalog.architecture import parse_config
 from orchestrator.catalog.checkpoint import weights_from_tensors
 from orchestrator.catalog.safetensors import PREFIX_BYTES, StoredTensor, header_length, read_header
@@ -36,23 +36,26 @@ def read_hub(
     extra is missing (E310), the hub cannot be reached (E311), refuses (E312), or answers what cannot be used (E313).
     """
     try:
-        import httpx  # noqa: PLC0415 (the extra may be missing, and both are heavy)
-        from huggingface_hub import HfApi  # noqa: PLC0415
-        from huggingface_hub.errors import HFValidationError  # noqa: PLC0415
-    except ImportError as error:
+        from huggingface_hub import HfApi  # noqa: PLC0415 (the extra may be missing, and it is heavy)
+
+        foreign = (HubAnswerError, *foreign_errors())
+    except (ImportError, AttributeError) as error:  # AttributeError: older than 1.0
         raise OutsideFailure(_extra_is_missing(model)) from error
     api = HfApi(endpoint=endpoint, library_name="orchestrate-vllm")
     try:
         return _Repository(api, model, revision, timeout_seconds).read()
-    except (OSError, httpx.HTTPError, httpx.InvalidURL, HFValidationError, HubAnswerError) as error:
+    except foreign as error:
         return translated(error, model=model, revision=revision, endpoint=api.endpoint, seconds=timeout_seconds)
 
 
 def _extra_is_missing(model: str) -> Diagnostic:
     return Diagnostic(
         code="E310",
-        message=f"cannot ask the hub about `{model}`: the `hub` extra is not installed",
-        help=("install it with `pip install 'orchestrate-vllm[hub]'`", "or give a directory that holds the model"),
+        message=f"cannot ask the hub about `{model}`: the `hub` extra is not installed or too old",
+        help=(
+            "install it with `pip install --upgrade 'orchestrate-vllm[hub]'`",
+            "or give a directory that holds the model",
+        ),
     )
 
 
@@ -89,9 +92,9 @@ class _Repository:
         """The names of the files; from here on everything is read at the one commit that the revision means now."""
         try:
             found = self._api.model_info(self._model, revision=self._revision, timeout=self._timeout)
-        except (TypeError, KeyError, ValueError) as error:
-            if isinstance(error, OSError) or type(error).__name__ == "HFValidationError":
-                raise
+        except foreign_errors():
+            raise
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise HubAnswerError("it does not describe the model as a hub does") from error
         self._revision = found.sha or self._revision
         return frozenset(sibling.rfilename for sibling in found.siblings or ())

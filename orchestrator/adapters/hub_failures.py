@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from importlib import import_module
+from typing import Any
 
 from orchestrator.domain.diagnostics import Diagnostic
 from orchestrator.domain.failures import OutsideFailure
@@ -16,9 +18,17 @@ class HubAnswerError(Exception):
     """The hub answered, and the answer cannot be used; the message continues `the hub's answer cannot be used: `."""
 
 
+def foreign_errors() -> tuple[type[Exception], ...]:
+    """Everything that huggingface_hub lets through: its own errors, those of its HTTP client, those of sockets."""
+    from huggingface_hub import errors  # noqa: PLC0415 (only there where the extra is installed)
+
+    client: Any = import_module("huggingface_hub.utils")
+    return (OSError, errors.HFValidationError, client.httpx.HTTPError, client.httpx.InvalidURL)
+
+
 def translated(error: Exception, *, model: str, revision: str | None, endpoint: str, seconds: float) -> Diagnostic:
     """The finding for what the hub says is not there; raises OutsideFailure for everything else."""
-    from huggingface_hub import errors  # noqa: PLC0415 (only there where the extra is installed)
+    from huggingface_hub import errors  # noqa: PLC0415
 
     if isinstance(error, errors.RevisionNotFoundError):
         return _no_such_revision(model, revision)

@@ -44,10 +44,8 @@ def find_model_facts(
     if known is not None:
         return _unchecked(known, revision)
     is_offline = offline or variables.get("HF_HUB_OFFLINE", "").lower() in _TRUE
-    if cached is not None:
-        return cached
     if is_offline or not _looks_like_an_id(model) or not _has_hub_extra():
-        return _unknown(model, is_offline=is_offline)
+        return cached or _unknown(model, is_offline=is_offline)
     return read_hub(model, revision)
 
 
