@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import yaml
 
-_WORD = re.compile(r"[A-Za-z/][A-Za-z0-9_./-]+", re.ASCII)
+_WORD = re.compile(r"(?:--)?[A-Za-z/](?:[A-Za-z0-9_./-]|:(?=[A-Za-z0-9]))+", re.ASCII)
 _ENDLESS = 2**30  # columns: long scalars are never folded
 
 

@@ -17,12 +17,14 @@ def test_any_string_reads_back_as_it_was(texts: list[str]) -> None:
     assert yaml.safe_load(dump_yaml({"command": texts})) == {"command": texts}
 
 
-@pytest.mark.parametrize("text", ["1e3", "0o7", "y", "yes", "null", "~", "0.99", "010", "1:30", "=", "<<", "", " a"])
+@pytest.mark.parametrize(
+    "text", ["1e3", "0o7", "y", "yes", "null", "~", "0.99", "010", "1:30", "=", "<<", "", " a", "a:", "--", "1:a"]
+)
 def test_what_some_reader_takes_for_something_else_is_quoted(text: str) -> None:
     assert dump_yaml({"key": text}) == f"key: '{text}'\n"
 
 
-@pytest.mark.parametrize("text", ["vllm", "/models/small", "Qwen/Qwen3-8B-AWQ", "service_healthy"])
+@pytest.mark.parametrize("text", ["vllm", "/models/small", "Qwen/Qwen3-8B-AWQ", "--port", "vllm/vllm-openai:v0.32.0"])
 def test_plain_words_stay_plain(text: str) -> None:
     assert dump_yaml({"key": text}) == f"key: {text}\n"
 
