@@ -10,10 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from nvml_standin import LIBRARY, LOST, card, machine
 
 from orchestrator.config.inventory_file import parse_inventory
 from orchestrator.domain.inventory import Inventory
+from tests.nvml.nvml_standin import LIBRARY, LOST, card, machine
 
 Library = Callable[..., Path]
 MACHINE = machine(

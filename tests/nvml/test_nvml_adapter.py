@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pynvml
 import pytest
-from nvml_standin import LOST, MIB, NO_PERMISSION, NOT_SUPPORTED, RESET_REQUIRED, UNKNOWN, card, machine
 from typer.testing import CliRunner
 
 from orchestrator.adapters.nvml import read_inventory
@@ -18,6 +17,7 @@ from orchestrator.config.inventory_file import inventory_text, parse_inventory
 from orchestrator.domain.diagnostics import Report
 from orchestrator.domain.failures import OutsideFailure
 from orchestrator.domain.inventory import Gpu, GpuProcess, Host, Inventory, Link, LinkKind
+from tests.nvml.nvml_standin import LOST, MIB, NO_PERMISSION, NOT_SUPPORTED, RESET_REQUIRED, UNKNOWN, card, machine
 
 Join = Callable[..., Path]
 

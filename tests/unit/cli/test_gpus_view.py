@@ -28,15 +28,15 @@ def test_unknown_facts_mig_and_nvlink_are_shown_as_what_they_are() -> None:
         view
         == """rig: driver not known, CUDA not known
 
-  #  name              total GiB  free GiB   cc    PCIe  MIG
-  0  card                  80.00     79.00  9.0   5 x16   on
+  #  name               total GiB  free GiB   cc    PCIe  MIG
+  0  card                   80.00     79.00  9.0   5 x16   on
      GPU-0
      in MIG mode: only its slices can be given to a service
      used by no visible process; 1.00 GiB taken
-  1  card                  80.00     10.00    ?    ? x?    -
+  1  card                   80.00     10.00    ?    ? x?    -
      GPU-1
      used by no visible process; 70.00 GiB taken
-  2  card MIG 1g.18gb      80.00     79.00    ?    ? x?  part
+  2  card MIG 1g.18gb       80.00     79.00    ?    ? x? part
      GPU-2
      a MIG slice of GPU 0
      used by no visible process; 1.00 GiB taken
