@@ -11,6 +11,9 @@ import typer
 from orchestrator import __version__
 from orchestrator.cli.exit_codes import ExitCode
 from orchestrator.cli.gpus import gpus
+from orchestrator.cli.plan import plan
+from orchestrator.cli.render import render
+from orchestrator.cli.validate import validate
 from orchestrator.domain.failures import OutsideFailure
 
 app = typer.Typer(
@@ -39,7 +42,8 @@ def _root(
     """Options that stand before any subcommand."""
 
 
-app.command()(gpus)
+for command in (validate, gpus, plan, render):
+    app.command()(command)
 
 
 def run() -> None:

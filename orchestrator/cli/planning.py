@@ -18,7 +18,7 @@ class PlannedProject:
     """What the road led to: as far as it was passable. `plan` is None when findings stood in the way."""
 
     report: Report = field(default_factory=Report)
-    sources: Mapping[str, str] = field(default_factory=dict)
+    sources: dict[str, str] = field(default_factory=dict)
     deployment: Deployment | None = None
     facts: Mapping[str, ModelFacts] = field(default_factory=dict)
     plan: Plan | None = None
@@ -46,7 +46,7 @@ def _plan_deployment(
     from orchestrator.planner import plan
 
     facts = _facts_of_services(deployment, offline=offline, report=planned.report)
-    inventory = read_inventory_option(inventory_option)
+    inventory = read_inventory_option(inventory_option, report=planned.report, sources=planned.sources)
     if isinstance(inventory, tuple):
         planned.report.extend(inventory)
         return
