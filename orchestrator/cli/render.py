@@ -140,4 +140,4 @@ def _next_step(target: Path, deployment: Deployment) -> str:
         wanted.append(f"`{secrets.hf_token}` to a Hugging Face token (empty will do for public models)")
     if not wanted:
         return f"Next: `{up}`"
-    return f"Next: set {' and '.join(wanted)} in the environment, then `{up}`"
+    return f"Next: set {' and '.join(wanted)} in the environment or in {target.with_name('.env')}, then `{up}`"

@@ -24,8 +24,10 @@ from orchestrator.domain.model_config import ModelFacts
 from orchestrator.domain.plan import Placement, Plan
 from orchestrator.domain.profile import Caches, Deployment, ServiceProfile
 from orchestrator.domain.release import Release
+from orchestrator.domain.units import GIB
 from orchestrator.engine.arguments import serve_arguments
 from orchestrator.engine.canonical import canonical_flags
+from orchestrator.engine.images import ENTRYPOINT, shared_memory_bytes
 from orchestrator.render.health import healthcheck, start_period_seconds
 from orchestrator.render.yaml_text import Interpolation, literal_mapping
 
@@ -55,7 +57,7 @@ def service_document(
     profile = deployment.service(placement.service)
     raw: dict[str, object] = {
         "image": deployment.image,
-        "entrypoint": ["vllm", "serve"],
+        "entrypoint": list(ENTRYPOINT),
         "command": list(_arguments(placement, profile, facts, plan.release)),
         "deploy": {"resources": {"reservations": {"devices": [_gpus(placement)]}}},
         **_shared_memory(len(placement.workers)),
@@ -82,11 +84,8 @@ def service_document(
 
 
 def shared_memory_gib(workers: int) -> int:
-    """GiB of /dev/shm: the customary 8, or what vLLM's rings and NCCL take when that is more.
-
-    At least 1 GiB + 0.25 GiB per worker: a 160 MiB broadcast ring, 240 MiB of responses per worker, NCCL's transport.
-    """
-    return max(_COMMON_SHM_GIB, -(-(4 + workers) // 4))
+    """GiB of /dev/shm for the workers of a service: the customary 8, or what they need where that is more."""
+    return max(_COMMON_SHM_GIB, -(-shared_memory_bytes(workers) // GIB))
 
 
 def _arguments(placement: Placement, profile: ServiceProfile, facts: ModelFacts, release: Release) -> tuple[str, ...]:

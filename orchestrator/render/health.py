@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from orchestrator.engine.images import HEALTH_PATH
+
 _ENGINE_START_SECONDS = 600
 """Import, profile run, torch.compile and graph capture: up to a few minutes are on record, doubled."""
 
@@ -44,4 +46,4 @@ def _probe(port: int, *, encrypted: bool) -> str:
         connection = (
             f"import http.client; c = http.client.HTTPConnection('127.0.0.1', {port}, timeout={_PROBE_TIMEOUT_SECONDS})"
         )
-    return f"{connection}; c.request('GET', '/health'); raise SystemExit(c.getresponse().status != 200)"
+    return f"{connection}; c.request('GET', '{HEALTH_PATH}'); raise SystemExit(c.getresponse().status != 200)"
