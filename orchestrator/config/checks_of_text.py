@@ -10,6 +10,8 @@ from typing import Any
 
 from pydantic_core import PydanticCustomError
 
+from orchestrator.config.secret_shapes import looks_like_secret
+
 CUSTOM_ERROR = "not_wanted"
 
 
@@ -38,30 +40,6 @@ def _pattern(pattern: str, wanted: str, *, help_: str = "", longest: int = 4096)
 
     schema = {"type": "string", "pattern": f"^(?:{pattern})$", "maxLength": longest}
     return Check(wanted=wanted, fits=fits, schema=schema, help=help_)
-
-
-_SECRET_SHAPES = re.compile(
-    r"(?:hf_|sk-|ghp_|github_pat_|glpat-|xox[abp]-|AKIA|eyJ)[A-Za-z0-9_.=/+-]{8,}|-----BEGIN [A-Z ]*PRIVATE KEY",
-    re.ASCII,
-)
-_SECRET_WORDS = frozenset(
-    {"TOKEN", "KEY", "APIKEY", "SECRET", "SECRETS", "PASSWORD", "PASSWD", "PASSPHRASE", "CREDENTIAL", "CREDENTIALS"}
-)
-
-
-def looks_like_secret(value: str) -> bool:
-    """Whether a text has the shape of a well-known kind of token."""
-    return _SECRET_SHAPES.search(value) is not None
-
-
-def names_a_secret(name: str) -> bool:
-    """Whether a variable's name says that it holds a secret: one of its words does (`HF_TOKEN`, not `TOKENIZERS`)."""
-    return not _SECRET_WORDS.isdisjoint(re.split(r"[^A-Z0-9]+", name.upper()))
-
-
-def masked(text: str) -> str:
-    """The text with everything in it that looks like a secret replaced, character by character, by `*`."""
-    return _SECRET_SHAPES.sub(lambda match: "*" * len(match.group()), text)
 
 
 def _is_gpu(value: Any) -> bool:

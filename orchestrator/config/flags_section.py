@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from orchestrator.config.checks_of_text import names_a_secret
+from orchestrator.config.secret_shapes import names_a_secret
 from orchestrator.config.tree_values import as_flag_value, clipped, is_broken
 from orchestrator.config.yaml_tree import MappingNode
 from orchestrator.domain.diagnostics import Diagnostic, Span

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from posixpath import normpath
 
-from orchestrator.config.checks_of_text import looks_like_secret, names_a_secret
 from orchestrator.config.flags_section import (
     EffectiveFlags,
     FlagsSection,
@@ -15,6 +14,7 @@ from orchestrator.config.flags_section import (
     flags_section,
     merge_flags,
 )
+from orchestrator.config.secret_shapes import looks_like_secret, names_a_secret
 from orchestrator.config.structure import check_structure, keys_of
 from orchestrator.config.table import DeploymentSection, ServiceSection
 from orchestrator.config.tree_values import clipped, places_of

@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
-from orchestrator.config.checks_of_text import CUSTOM_ERROR, masked
+from orchestrator.config.checks_of_text import CUSTOM_ERROR
+from orchestrator.config.secret_shapes import masked
 from orchestrator.config.table import Section
 from orchestrator.config.tree_values import as_value, child, clipped, described
 from orchestrator.config.yaml_tree import BrokenNode, MappingNode, Node, Place, ScalarNode
@@ -235,33 +236,36 @@ def _choice(problem: _Problem, expected: str, example: str) -> tuple[str, str]:
 def _section_at(table: type[Section], path: Iterable[str | int]) -> type[Section] | None:
     section: type[Section] | None = table
     for part in path:
-        field = _fields(section).get(str(part)) if section else None
-        section = field.annotation if field and _is_section(field.annotation) else None
+        field = fields_of(section).get(str(part)) if section else None
+        section = section_of(field) if field else None
     return section
 
 
-def _is_section(annotation: object) -> bool:
-    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
+def section_of(field: Any) -> type[Section] | None:
+    """The section that a field holds; None when it holds a value."""
+    annotation = field.annotation
+    return annotation if isinstance(annotation, type) and issubclass(annotation, Section) else None
 
 
-def _fields(section: type[Section]) -> dict[str, Any]:
+def fields_of(section: type[Section]) -> dict[str, Any]:
+    """The fields of a section by the keys that users write."""
     return {field.alias or name: field for name, field in section.model_fields.items()}
 
 
 def keys_of(section: type[Section]) -> frozenset[str]:
     """The keys of a section, as users write them."""
-    return frozenset(_fields(section))
+    return frozenset(fields_of(section))
 
 
 def _keys_at(table: type[Section], path: KeyPath) -> Iterable[str]:
     section = _section_at(table, path)
-    return _fields(section) if section else ()
+    return fields_of(section) if section else ()
 
 
 def _field_at(table: type[Section], path: KeyPath) -> Any | None:
     names = [part for part in path if isinstance(part, str)]
     section = _section_at(table, names[:-1])
-    return _fields(section).get(names[-1]) if section and names else None
+    return fields_of(section).get(names[-1]) if section and names else None
 
 
 def _example(field: Any) -> str:

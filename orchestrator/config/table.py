@@ -136,6 +136,7 @@ class ServiceSection(Section):
             description="Environment variables of the container, plain text. Secrets do not belong here: "
             "see `secrets` of the deployment file.",
             examples=[{"NCCL_P2P_DISABLE": "1"}],
+            json_schema_extra={"additionalProperties": False},
         ),
     ] = Field(default_factory=dict)
     vllm: Annotated[

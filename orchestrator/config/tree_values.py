@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from orchestrator.config.checks_of_text import masked
+from orchestrator.config.secret_shapes import masked
 from orchestrator.config.yaml_tree import BrokenNode, MappingNode, Node, Place, ScalarNode, SequenceNode
 from orchestrator.domain.diagnostics import Span
 from orchestrator.domain.profile import FlagValue, KeyPath, Places

@@ -1,0 +1,59 @@
+"""`orchestrate validate`: checks every profile without a GPU, a network or Docker."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from orchestrator.cli.exit_codes import ExitCode
+from orchestrator.cli.release_option import read_release_option
+from orchestrator.cli.terminal import colour_wanted
+from orchestrator.cli.views.diagnostics import FindingsFormat
+
+if TYPE_CHECKING:
+    from orchestrator.cli.project import CheckedFiles
+
+
+def validate(
+    paths: Annotated[
+        list[str] | None, typer.Argument(help="Directories of profiles, or profile files.", show_default="configs")
+    ] = None,
+    output_format: Annotated[
+        FindingsFormat, typer.Option("--format", help="full for people, concise for editors, json for programs.")
+    ] = FindingsFormat.FULL,
+    release: Annotated[
+        str | None,
+        typer.Option("--release", metavar="RELEASE", help="Check against this vLLM release, not the pinned one."),
+    ] = None,
+) -> None:
+    """Check profiles: keys, values, flags of the pinned release, and what services cannot have at once."""
+    from orchestrator.cli.project import check_files
+    from orchestrator.cli.views.diagnostics import render_findings, summary
+
+    asked = paths or ["configs"]
+    checked = check_files(asked, release=read_release_option(release))
+    findings = checked.report.in_order()
+    stream = sys.stdout
+    color = output_format is FindingsFormat.FULL and colour_wanted(stream)
+    stream.write(render_findings(findings, checked.sources, output_format, color=color))
+    stream.flush()
+    typer.echo(summary(findings, len(checked.sources)), err=True)
+    if checked.report.has_errors:
+        raise typer.Exit(ExitCode.FINDINGS)
+    if output_format is FindingsFormat.FULL:
+        for line in _what_was_checked(asked, checked):
+            typer.echo(line)
+
+
+def _what_was_checked(asked: Sequence[str], checked: CheckedFiles) -> list[str]:
+    lines = [
+        f"{each.project}: {len(each.services)} service{'' if len(each.services) == 1 else 's'} "
+        f"valid for vLLM {each.release}."
+        for each in checked.deployments
+    ]
+    command = shlex.join(["orchestrate", "plan", *([] if list(asked) == ["configs"] else asked)])
+    return [*lines, f"Next: `{command}` shows where they run and whether they start."]
