@@ -36,6 +36,9 @@ A10G = card(22.5, (8, 6))
 H100 = card(79.19, (9, 0), name="NVIDIA H100 80GB HBM3", nvml_gib=79.65)
 
 
+BLACKWELL = card(31.4, (12, 0), name="NVIDIA GeForce RTX 5090", nvml_gib=31.84)
+
+
 def facts_of(model: str) -> ModelFacts:
     facts = find_model(model)
     if facts is None:

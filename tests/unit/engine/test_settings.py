@@ -1,0 +1,249 @@
+from __future__ import annotations
+
+import pytest
+
+from orchestrator.catalog.models import find_model
+from orchestrator.domain.inventory import Gpu
+from orchestrator.domain.model_config import ModelFacts
+from orchestrator.domain.profile import FlagValue
+from orchestrator.domain.release import Release
+from orchestrator.domain.units import GIB
+from orchestrator.engine.flag_values import (
+    as_fraction,
+    as_integer,
+    as_integers,
+    as_mapping,
+    as_positive_integer,
+    as_switch,
+    flag_value,
+)
+from orchestrator.engine.graph_sizes import CudaGraphs
+from orchestrator.engine.settings import EngineSettings, resolve_settings
+
+
+def gpu(capability: tuple[int, int] | None = (8, 9)) -> Gpu:
+    return Gpu(index=0, uuid="u", name="card", total_bytes=24 * GIB, free_bytes=24 * GIB, compute_capability=capability)
+
+
+def facts(model: str = "Qwen/Qwen3-8B") -> ModelFacts:
+    found = find_model(model)
+    assert found is not None
+    return found
+
+
+def settings(
+    vllm: dict[str, FlagValue] | None = None,
+    release: str = "0.32.0",
+    model: str = "Qwen/Qwen3-8B",
+    card: Gpu | None = None,
+) -> EngineSettings:
+    return resolve_settings(vllm=vllm or {}, release=Release.of(release), facts=facts(model), gpu=card or gpu())
+
+
+def test_silence_gives_the_defaults_of_the_release() -> None:
+    assert settings() == EngineSettings(
+        release=Release.of("0.32.0"),
+        tensor_parallel_size=1,
+        pipeline_parallel_size=1,
+        gpu_memory_utilization=0.92,
+        max_model_len=40960,
+        auto_max_model_len=False,
+        dtype="bfloat16",
+        kv_cache_dtype="bfloat16",
+        block_size=16,
+        max_num_batched_tokens=2048,
+        max_num_seqs=256,
+        enable_chunked_prefill=True,
+        enable_prefix_caching=True,
+        tokens_follow_length=False,
+        sampler_in_profile=True,
+        enforce_eager=False,
+        graphs=settings().graphs,
+        kv_cache_memory_bytes=None,
+        hybrid_kv_cache=True,
+        online_quantization=None,
+        loads_vision=True,
+        loads_draft_layers=False,
+        uses_v2_runner=True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (8192, 8192),
+        ("8192", 8192),
+        ("32k", 32000),
+        ("32K", 32768),
+        ("0.5M", 524288),
+        ("nonsense", 40960),
+        (True, 40960),
+    ],
+)
+def test_a_length_may_carry_a_suffix(value: FlagValue, expected: int) -> None:
+    assert settings({"max-model-len": value}).max_model_len == expected
+
+
+@pytest.mark.parametrize("value", ["auto", -1, "-1"])
+def test_an_automatic_length_exists_from_0_14_0(value: FlagValue) -> None:
+    new, old = (settings({"max-model-len": value}, release) for release in ("0.14.0", "0.13.0"))
+    assert (new.max_model_len, new.auto_max_model_len) == (40960, True)
+    assert (old.max_model_len, old.auto_max_model_len) == (40960, False)
+
+
+def test_yarn_stretches_the_derived_length() -> None:
+    rope: FlagValue = {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32768}
+    assert settings({"rope-scaling": rope}).max_model_len == 131072
+
+
+@pytest.mark.parametrize("value", [0, -1, 1.5, "much", None, True, [0.5], float("nan")])
+def test_a_utilization_that_makes_no_sense_counts_as_not_given(value: FlagValue) -> None:
+    assert settings({"gpu-memory-utilization": value}).gpu_memory_utilization == 0.92
+
+
+def test_keys_may_be_spelt_with_underscores() -> None:
+    assert settings({"tensor_parallel_size": 2}).tensor_parallel_size == 2
+
+
+@pytest.mark.parametrize(
+    ("model", "capability", "flag", "expected"),
+    [
+        ("Qwen/Qwen3-8B", (8, 9), None, "bfloat16"),
+        ("Qwen/Qwen3-8B", (7, 5), None, "float16"),
+        ("Qwen/Qwen3-8B", None, "auto", "bfloat16"),
+        ("Qwen/Qwen3-8B", (8, 9), "half", "float16"),
+        ("Qwen/Qwen3-8B", (8, 9), "float", "float32"),
+        ("google/gemma-2-9b", (8, 9), None, "float16"),
+    ],
+)
+def test_the_dtype_follows_flag_checkpoint_and_card(
+    model: str, capability: tuple[int, int] | None, flag: FlagValue, expected: str
+) -> None:
+    resolved = settings({"dtype": flag} if flag else {}, model=model, card=gpu(capability))
+    assert resolved.dtype == resolved.kv_cache_dtype == expected
+
+
+def test_a_kv_cache_dtype_is_kept_as_written() -> None:
+    assert settings({"kv-cache-dtype": "fp8"}).kv_cache_dtype == "fp8"
+
+
+def test_v0_batches_grow_with_the_length_until_it_is_chunked() -> None:
+    short, long = (settings({"max-model-len": length}, "0.7.3") for length in (8192, 40000))
+    assert (short.max_num_batched_tokens, short.tokens_follow_length, short.sampler_in_profile) == (8192, True, True)
+    assert (long.max_num_batched_tokens, long.tokens_follow_length, long.sampler_in_profile) == (2048, False, False)
+
+
+def test_without_chunked_prefill_a_batch_holds_a_whole_request() -> None:
+    resolved = settings({"enable-chunked-prefill": False, "max-model-len": 16384})
+    assert (resolved.max_num_batched_tokens, resolved.tokens_follow_length) == (16384, True)
+
+
+def test_throughput_mode_doubles_both_batch_defaults_from_0_17_0() -> None:
+    flags: dict[str, FlagValue] = {"performance-mode": "throughput"}
+    sizes = [
+        (resolved.max_num_batched_tokens, resolved.max_num_seqs)
+        for resolved in (settings(flags, "0.16.0"), settings(flags, "0.17.0"))
+    ]
+    assert sizes == [(2048, 256), (4096, 512)]
+
+
+def test_few_short_requests_limit_the_batch_from_0_11_1() -> None:
+    flags: dict[str, FlagValue] = {"max-num-seqs": 2, "max-model-len": 512}
+    assert [settings(flags, release).max_num_batched_tokens for release in ("0.11.0", "0.11.1")] == [2048, 1024]
+
+
+def test_requests_never_exceed_the_tokens_of_a_batch() -> None:
+    assert settings({"max-num-batched-tokens": 64}).max_num_seqs == 64
+
+
+def test_fixed_kv_bytes_exist_from_0_10_2() -> None:
+    sizes = [
+        settings({"kv-cache-memory-bytes": "4G"}, release).kv_cache_memory_bytes for release in ("0.10.1", "0.10.2")
+    ]
+    assert sizes == [None, 4 * GIB]
+
+
+def test_latent_attention_and_recurrent_layers_have_defaults_of_their_own() -> None:
+    assert settings(model="deepseek-ai/DeepSeek-V2-Lite").block_size == 64
+    assert settings(model="Qwen/Qwen3.5-9B").enable_prefix_caching is False
+    assert settings({"enable-prefix-caching": True}, model="Qwen/Qwen3.5-9B").enable_prefix_caching is True
+
+
+def test_quantising_while_loading_is_only_for_unquantised_checkpoints() -> None:
+    assert settings({"quantization": "fp8"}).online_quantization == "fp8"
+    assert settings({"quantization": "awq"}, model="Qwen/Qwen3-8B-AWQ").online_quantization is None
+
+
+def test_draft_layers_are_loaded_for_speculation_with_them() -> None:
+    assert settings({"speculative-config": '{"method": "qwen3_next_mtp"}'}).loads_draft_layers is True
+    assert settings({"speculative-config": {"method": "ngram"}}).loads_draft_layers is False
+
+
+@pytest.mark.parametrize(
+    ("release", "flags", "pieces", "full", "largest"),
+    [
+        ("0.7.3", {}, 35, 0, 256),
+        ("0.9.2", {}, 67, 0, 512),
+        ("0.10.2", {"max-num-seqs": 16}, 7, 0, 32),
+        ("0.32.0", {}, 51, 35, 512),
+        ("0.32.0", {"max-num-seqs": 32}, 11, 7, 64),
+        ("0.32.0", {"max-num-batched-tokens": 100, "max-num-seqs": 256}, 15, 15, 96),
+        ("0.32.0", {"max-cudagraph-capture-size": 8}, 4, 4, 8),
+        ("0.32.0", {"cudagraph-capture-sizes": [1, 8]}, 2, 2, 8),
+        ("0.32.0", {"cudagraph-capture-sizes": [8]}, 1, 1, 8),
+        ("0.9.2", {"cuda-graph-sizes": [16]}, 5, 0, 16),
+        ("0.9.2", {"cuda-graph-sizes": [4, 16]}, 2, 0, 16),
+        ("0.32.0", {"compilation-config": {"cudagraph_capture_sizes": [1, 2]}}, 2, 2, 2),
+        ("0.32.0", {"compilation-config": {"cudagraph_mode": "PIECEWISE"}}, 51, 0, 512),
+        ("0.32.0", {"compilation-config": {"cudagraph_mode": "FULL_DECODE_ONLY"}}, 0, 35, 512),
+    ],
+)
+def test_graph_sizes_follow_release_and_flags(
+    release: str, flags: dict[str, FlagValue], pieces: int, full: int, largest: int
+) -> None:
+    graphs = settings(flags, release).graphs
+    assert (graphs.piecewise, graphs.full, max(graphs.sizes)) == (pieces, full, largest)
+    assert graphs.count == pieces + full
+
+
+def test_large_blackwell_cards_capture_up_to_1024_from_0_28_0() -> None:
+    flags: dict[str, FlagValue] = {"max-num-seqs": 1024}
+    largest = [max(settings(flags, release, card=gpu((10, 0))).graphs.sizes) for release in ("0.27.0", "0.28.0")]
+    assert largest == [512, 1024]
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        {"enforce-eager": True},
+        {"optimization-level": 0},
+        {"compilation-config": {"cudagraph_mode": "NONE"}},
+        {"compilation-config": '{"level": 0}'},
+    ],
+)
+def test_eager_execution_captures_no_graphs(flags: dict[str, FlagValue]) -> None:
+    assert settings(flags).graphs == CudaGraphs()
+
+
+def test_values_that_make_no_sense_are_read_as_nothing() -> None:
+    assert [as_integer(value) for value in (True, None, "1_000", "x", 1.5, float("inf"), [1], {"a": 1})] == [None] * 8
+    assert [as_integer(value) for value in (3.0, " 7 ", "1.5k", "-1")] == [3, 7, 1500, -1]
+    assert as_positive_integer(0) is None
+    assert [as_fraction(value) for value in ("0.5", "x", 0, 1.1, True, None)] == [0.5, None, None, None, None, None]
+    assert [as_mapping(value) for value in ('{"a": 1}', "{", "[1]", 3, None)] == [{"a": 1}, {}, {}, {}, {}]
+    assert [as_integers(value) for value in ("4, 2 1", [8, "x", -1], 16, True, None)] == [
+        (1, 2, 4),
+        (8,),
+        (16,),
+        (),
+        (),
+    ]
+
+
+def test_switches_may_be_written_negated_or_as_words() -> None:
+    assert as_switch({"x": True}, "x") is True
+    assert as_switch({"no-x": True}, "x") is False
+    assert as_switch({"x": "off"}, "x") is False
+    assert as_switch({"x": "perhaps"}, "x") is None
+    assert as_switch({}, "x") is None
+    assert flag_value({"max_model_len": 1}, "max-model-len") == 1

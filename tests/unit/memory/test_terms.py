@@ -1,0 +1,298 @@
+from __future__ import annotations
+
+import pytest
+from memory_samples import (
+    ADA_24,
+    BLACKWELL,
+    H100,
+    T4,
+    card,
+    config_of,
+    facts_of,
+    facts_with,
+    footprint_of,
+    full,
+    settings_for,
+)
+
+from orchestrator.domain.inventory import Gpu
+from orchestrator.domain.model_config import MixtureOfExperts, ModelConfig, ModelFacts, Quantization, WeightPart
+from orchestrator.domain.plan import Footprint, MemoryTerm, Term
+from orchestrator.domain.units import GIB, ByteRange
+from orchestrator.memory.activation import activation_term, sampling_buffers_term
+from orchestrator.memory.context import Fabric, context_term, fabric, late_term, non_torch_term
+from orchestrator.memory.graphs import graphs_term
+from orchestrator.memory.weights import weights_term
+
+
+def weights(facts: ModelFacts, release: str = "0.32.0", **flags: object) -> MemoryTerm:
+    return weights_term(settings_for(facts, ADA_24, release, **flags), facts)  # type: ignore[arg-type]
+
+
+def low_gib(term: MemoryTerm) -> float:
+    return term.size.low / GIB
+
+
+def test_what_is_sharded_is_divided_and_what_is_replicated_is_not() -> None:
+    facts = facts_with(config_of(), linear=4 * GIB, experts=2 * GIB, embedding=GIB, lm_head=GIB, replicated=GIB)
+    term = weights(facts, tensor_parallel_size=4)
+    assert low_gib(term) == pytest.approx(8 / 4 + 1)
+    assert term.source == "checkpoint 9.00 GiB, 8.00 GiB / 4 ranks, 1.000 GiB on every rank"
+
+
+def test_a_tied_head_that_is_stored_is_not_loaded() -> None:
+    facts = facts_with(config_of(tie_word_embeddings=True), linear=GIB, embedding=GIB, lm_head=GIB)
+    term = weights(facts)
+    assert low_gib(term) == pytest.approx(2)
+    assert term.source == "checkpoint 3.00 GiB, tied lm_head of 1.00 GiB not loaded"
+
+
+def test_the_vocabulary_is_padded_to_64_rows() -> None:
+    facts = facts_with(config_of(vocab_size=32001), embedding=32001 * 2048)
+    assert weights(facts).size.low == pytest.approx(32064 * 2048, abs=1)
+
+
+def test_draft_layers_and_vision_are_loaded_only_where_they_are_used() -> None:
+    facts = facts_with(config_of(is_multimodal=True), linear=GIB, mtp=GIB, vision=GIB, unloaded=GIB)
+    assert low_gib(weights(facts)) == pytest.approx(2)
+    assert low_gib(weights(facts, language_model_only=True)) == pytest.approx(1)
+    assert low_gib(weights(facts, speculative_config={"method": "mtp"})) == pytest.approx(3)
+    assert "vision tower not loaded" in weights(facts, language_model_only=True).source
+
+
+def test_a_32_bit_checkpoint_is_loaded_in_16_bits() -> None:
+    facts = facts_with(config_of(dtype="float32"), linear=4 * GIB)
+    term = weights(facts)
+    assert low_gib(term) == pytest.approx(2)
+    assert "stored as float32, loaded as float16" in term.source
+
+
+def test_quantising_while_loading_halves_the_linear_weights() -> None:
+    facts = facts_with(config_of(), linear=4 * GIB, embedding=GIB)
+    assert low_gib(weights(facts, quantization="fp8")) == pytest.approx(3)
+
+
+def test_kv_projections_are_repeated_when_ranks_outnumber_kv_heads() -> None:
+    config = config_of(full(8, num_kv_heads=2), num_kv_heads=2)
+    facts = facts_with(config, linear=8 * GIB)
+    projections = 1024 * 128 * 2 * 2
+    layer = 1024 * 128 * 2 * (8 + 2) + 3 * 1024 * 4096
+    expected = 8 / 8 + 8 * projections / layer * (1 / 2 - 1 / 8)
+    term = weights(facts, tensor_parallel_size=8)
+    assert low_gib(term) == pytest.approx(expected)
+    assert "2 KV heads repeated on 8 ranks" in term.source
+
+
+def test_experts_do_not_count_as_attention_when_kv_heads_are_repeated() -> None:
+    moe = MixtureOfExperts(num_experts=8, experts_per_token=2, intermediate_size=512, shared_intermediate_size=256)
+    config = config_of(full(8, num_kv_heads=2), num_kv_heads=2, moe=moe)
+    facts = facts_with(config, linear=GIB, experts=8 * GIB)
+    projections = 1024 * 128 * 2 * 2
+    layer = 1024 * 128 * 2 * (8 + 2) + 3 * 1024 * 256
+    assert low_gib(weights(facts, tensor_parallel_size=4)) == pytest.approx(
+        9 / 4 + projections / layer * (1 / 2 - 1 / 4)
+    )
+
+
+def test_the_largest_pipeline_stage_has_an_embedding_or_a_head() -> None:
+    facts = facts_with(config_of(full(9), num_layers=9), linear=9 * GIB, embedding=GIB, lm_head=2 * GIB)
+    term = weights(facts, pipeline_parallel_size=2)
+    assert low_gib(term) == pytest.approx(5 + 2)
+    assert "the largest of 2 stages" in term.source
+
+
+def test_bytes_derived_from_a_config_have_a_wider_interval() -> None:
+    exact = facts_with(config_of(), linear=GIB)
+    derived = ModelFacts(
+        model="test/model", config=exact.config, weights=exact.weights, provenance="config", exact=False
+    )
+    assert low_gib(weights(derived)) == pytest.approx(0.98)
+    assert "derived from the config" in weights(derived).source
+
+
+@pytest.mark.parametrize(
+    ("method", "high"), [("awq", 1.012), ("gptq_marlin", 1.012), ("mxfp4", 1.14), ("other", 1.006)]
+)
+def test_repacking_widens_the_interval_by_method(method: str, high: float) -> None:
+    facts = facts_with(config_of(quantization=Quantization(method=method)), linear=GIB)
+    assert weights(facts).size.high / GIB == pytest.approx(high)
+
+
+def activation(config: ModelConfig, release: str, gpu: Gpu = ADA_24, **flags: object) -> ByteRange:
+    return activation_term(settings_for(facts_with(config), gpu, release, **flags), config).size  # type: ignore[arg-type]
+
+
+def test_sampling_decides_the_peak_and_fell_in_0_17_0() -> None:
+    config = facts_of("Qwen/Qwen3-14B").config
+    before, after = (activation(config, release, H100) for release in ("0.16.0", "0.17.0"))
+    assert before.low <= 5.64 * GIB <= before.high
+    assert after.low <= 2.23 * GIB <= after.high
+
+
+def test_a_long_batch_makes_the_forward_pass_decide() -> None:
+    config = facts_of("Qwen/Qwen3-4B").config
+    peak = activation(config, "0.7.3", max_model_len=10000, max_num_seqs=1)
+    assert peak.low <= 0.74 * GIB <= peak.high
+
+
+def test_v0_does_not_sample_when_it_profiles_in_chunks() -> None:
+    config = facts_of("meta-llama/Llama-3.1-8B-Instruct").config
+    settings = settings_for(facts_with(config), release="0.7.3", max_model_len=131072)
+    term = activation_term(settings, config)
+    assert term.size.high < 0.3 * GIB
+    assert term.source == "forward of 2,048 tokens about 233 MiB"
+
+
+def test_experts_and_vision_come_on_top() -> None:
+    plain = config_of()
+    moe = MixtureOfExperts(num_experts=8, experts_per_token=2, intermediate_size=512)
+    assert activation(config_of(moe=moe), "0.19.0").expected > activation(plain, "0.19.0").expected
+    seeing = config_of(is_multimodal=True)
+    assert activation(seeing, "0.19.0").expected > activation(plain, "0.19.0").expected + GIB // 2
+    assert activation(seeing, "0.19.0", language_model_only=True) == activation(plain, "0.19.0")
+    text = activation_term(settings_for(facts_with(seeing)), config_of(moe=moe, is_multimodal=True)).source
+    assert text.endswith("workspace of 2 experts a token, vision encoder at its largest input")
+
+
+def test_a_pipeline_stage_need_not_sample() -> None:
+    config = config_of()
+    assert activation(config, "0.19.0", pipeline_parallel_size=2).low < activation(config, "0.19.0").low
+    assert activation(config, "0.19.0", pipeline_parallel_size=2).high > activation(config, "0.19.0").high
+
+
+@pytest.mark.parametrize(
+    ("release", "size", "counted"),
+    [
+        ("0.19.0", 0, False),
+        ("0.25.0", 256 * 151936 * 4 * 33 // 32, False),
+        ("0.27.0", 256 * 151936 * 4 * 33 // 32, True),
+    ],
+)
+def test_the_v2_runner_keeps_counts_per_request_and_token(release: str, size: int, counted: bool) -> None:
+    facts = facts_of("Qwen/Qwen3-8B")
+    term = sampling_buffers_term(settings_for(facts, release=release), facts.config)
+    assert (term.size, term.in_budget) == (ByteRange.exactly(size), counted)
+
+
+def test_graphs_are_reserved_or_come_on_top_by_release_and_runner() -> None:
+    facts = facts_of("Qwen/Qwen3-8B")
+    placed = {
+        release: graphs_term(settings_for(facts, release=release)).in_budget
+        for release in ("0.19.0", "0.20.0", "0.25.0", "0.28.0", "0.29.0")
+    }
+    assert placed == {"0.19.0": False, "0.20.0": True, "0.25.0": False, "0.28.0": False, "0.29.0": True}
+
+
+def test_graphs_cost_more_with_several_ranks_and_nothing_when_eager() -> None:
+    facts = facts_of("Qwen/Qwen3-8B")
+    one, two = (graphs_term(settings_for(facts, tensor_parallel_size=ranks)) for ranks in (1, 2))
+    assert two.size.high > one.size.high
+    assert one.source == "51 piecewise and 35 full graphs, reserved in the budget"
+    eager = graphs_term(settings_for(facts, enforce_eager=True))
+    assert (eager.size.high, eager.source) == (0, "no graphs are captured")
+
+
+@pytest.mark.parametrize(
+    ("gpu", "flags", "expected"),
+    [
+        (H100, {}, Fabric.ALONE),
+        (H100, {"pipeline_parallel_size": 2}, Fabric.STAGES),
+        (H100, {"tensor_parallel_size": 2}, Fabric.NVLINK),
+        (card(79.1, (9, 0), name="NVIDIA H100 PCIe"), {"tensor_parallel_size": 2}, Fabric.PCIE),
+        (ADA_24, {"tensor_parallel_size": 2}, Fabric.PCIE),
+        (BLACKWELL, {"tensor_parallel_size": 2}, Fabric.PCIE_LARGE),
+        (card(24.0, None), {"tensor_parallel_size": 2}, Fabric.PCIE_LARGE),
+    ],
+)
+def test_the_class_of_a_card_decides_what_ranks_talk_over(gpu: Gpu, flags: dict[str, int], expected: Fabric) -> None:
+    facts = facts_with(config_of())
+    assert fabric(settings_for(facts, gpu, **flags), gpu) is expected
+
+
+@pytest.mark.parametrize(
+    ("release", "flags", "gib"),
+    [
+        ("0.16.0", {}, 0.13),
+        ("0.19.0", {}, 0.25),
+        ("0.11.0", {"tensor_parallel_size": 2}, 0.54),
+        ("0.19.0", {"tensor_parallel_size": 2}, 2.07),
+        ("0.19.0", {"pipeline_parallel_size": 2}, 0.07),
+        ("0.10.2", {"pipeline_parallel_size": 2}, 0.13),
+    ],
+)
+def test_recorded_non_torch_memory_of_an_h100_is_inside(release: str, flags: dict[str, int], gib: float) -> None:
+    settings = settings_for(facts_with(config_of()), H100, release, **flags)
+    size = non_torch_term(settings, H100).size
+    assert size.low <= gib * GIB <= size.high
+
+
+def test_the_context_is_charged_only_by_the_device_wide_releases() -> None:
+    facts = facts_with(config_of())
+    charged = [
+        release
+        for release in ("0.6.3", "0.6.4", "0.6.5", "0.7.3", "0.8.0", "0.9.0.1", "0.9.1", "0.32.0")
+        if context_term(settings_for(facts, release=release), ADA_24).in_budget
+    ]
+    assert charged == ["0.6.4", "0.8.0", "0.9.0.1"]
+
+
+def test_communicators_join_the_context_from_0_11_0() -> None:
+    facts = facts_with(config_of())
+    sources = [
+        context_term(settings_for(facts, release=release, tensor_parallel_size=2), ADA_24).source
+        for release in ("0.10.2", "0.11.0", "0.32.0")
+    ]
+    assert sources == [
+        "CUDA context",
+        "CUDA context, communicators (PCIe)",
+        "CUDA context, communicators (PCIe), cuBLAS handles",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("gpu", "release", "dtype", "workspace"),
+    [
+        (ADA_24, "0.32.0", "auto", False),
+        (ADA_24, "0.32.0", "fp8", True),
+        (H100, "0.32.0", "fp8", False),
+        (T4, "0.23.0", "auto", True),
+        (T4, "0.24.0", "auto", False),
+        (card(15.7, (7, 0)), "0.11.0", "auto", False),
+        (card(178.0, (10, 0)), "0.32.0", "auto", True),
+        (card(24.0, None), "0.32.0", "auto", True),
+    ],
+)
+def test_flashinfer_brings_a_workspace_where_it_is_likely(gpu: Gpu, release: str, dtype: str, workspace: bool) -> None:
+    settings = settings_for(facts_with(config_of()), gpu, release, kv_cache_dtype=dtype)
+    assert ("FlashInfer" in late_term(settings, gpu).source) is workspace
+
+
+def test_a_footprint_lists_every_term_with_its_source() -> None:
+    fp: Footprint = footprint_of(facts_of("Qwen/Qwen3-32B-AWQ"), tensor_parallel_size=2, max_model_len=32768)
+    assert [(term.term, term.in_budget) for term in fp.terms] == [
+        (Term.WEIGHTS, True),
+        (Term.ACTIVATION, True),
+        (Term.CUDA_GRAPHS, True),
+        (Term.NON_TORCH, True),
+        (Term.NON_TORCH, True),
+        (Term.CONTEXT, False),
+        (Term.NON_TORCH, False),
+    ]
+    assert fp.terms[0].source == "checkpoint 18.00 GiB, 18.00 GiB / 2 ranks, 0.001 GiB on every rank"
+    assert fp.kv.source == "64 layers x 2,048 bytes a token (float16), blocks of 16 tokens"
+    assert fp.kv_required_bytes == (2048 + 1) * 16 * 131072
+
+
+def test_requirements_multiply_the_requests_but_never_below_one() -> None:
+    facts = facts_with(config_of())
+    required = [
+        footprint_of(facts, max_model_len=1600, requests=requests).kv_required_bytes // (16 * 8 * 2048) - 1
+        for requests in (0.5, 1.0, 2.5)
+    ]
+    assert required == [100, 100, 250]
+
+
+def test_parts_that_no_checkpoint_names_cost_nothing() -> None:
+    facts = facts_with(config_of(), linear=GIB)
+    assert WeightPart.LM_HEAD not in facts.weights
+    assert low_gib(weights(facts)) == pytest.approx(1)
