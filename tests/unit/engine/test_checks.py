@@ -6,13 +6,16 @@ import json
 from pathlib import Path
 
 import pytest
-from engine_samples import YARN, release
 
 from orchestrator.domain.diagnostics import Severity
 from orchestrator.domain.profile import FlagValue
 from orchestrator.engine.checks import FlagProblem, check_flags
+from tests.unit.engine.engine_samples import YARN, release
 
 OUTCOMES = json.loads((Path(__file__).parents[2] / "data" / "parse_outcomes.json").read_text(encoding="utf-8"))
+DTYPES = "one of `auto`, `bfloat16`, `float`, `float16`, `float32`, `half`"
+AS_MAPPING = "write it as a YAML mapping instead of a string"
+AS_LIST = "write it as a YAML list instead of a string"
 PARSE_LEVEL = {"E201", "E202", "E203", "E204", "E205", "E208", "E211"}
 
 
@@ -116,25 +119,19 @@ def test_a_key_with_dots_needs_a_flag_that_takes_a_mapping() -> None:
         ("allowed-origins", 3, "E204", "a list is needed, this is an integer", ()),
         ("additional-config", 3, "E204", "a mapping or a string is needed, this is an integer", ()),
         ("speculative-config", [1], "E204", "a mapping is needed, this is a list", ()),
-        ("dtype", "hlaf", "E205", "one of `auto`, `bfloat16`, `float`, `float16`, `float32`, `half`", ("did you mean `half`?",)),
-        (
-            "dtype",
-            "qqqq",
-            "E205",
-            "one of `auto`, `bfloat16`, `float`, `float16`, `float32`, `half`",
-            ("choose one of `auto`, `bfloat16`, `float`, `float16`, `float32`, `half`",),
-        ),
+        ("dtype", "hlaf", "E205", DTYPES, ("did you mean `half`?",)),
+        ("dtype", "qqqq", "E205", DTYPES, (f"choose {DTYPES}",)),
         (
             "hf-overrides",
             "{x",
             "E208",
             "not JSON: Expecting property name enclosed in double quotes at character 2",
-            ("write it as a YAML mapping instead of a string",),
+            (AS_MAPPING,),
         ),
-        ("hf-overrides", '{"a": NaN}', "E208", "not JSON", ("write it as a YAML mapping instead of a string",)),
-        ("allowed-origins", "[", "E208", "not JSON: Expecting value at character 2", ("write it as a YAML list instead of a string",)),
+        ("hf-overrides", '{"a": NaN}', "E208", "not JSON", (AS_MAPPING,)),
+        ("allowed-origins", "[", "E208", "not JSON: Expecting value at character 2", (AS_LIST,)),
     ],
-)  # fmt: skip
+)
 def test_a_wrong_value_is_pointed_at(
     name: str, value: FlagValue, code: str, label: str, help_lines: tuple[str, ...]
 ) -> None:
@@ -241,6 +238,10 @@ def test_a_deprecated_flag_is_a_warning() -> None:
     [
         ({}, (), "`rope-scaling` has no `rope_type`"),
         ({"rope_type": "yran"}, ("rope_type",), "unknown `rope_type` `yran` in `rope-scaling`"),
+        ({"rope_type": ["yarn"]}, ("rope_type",), "unknown `rope_type` `a list` in `rope-scaling`"),
+        ({"rope_type": {}}, ("rope_type",), "unknown `rope_type` `a mapping` in `rope-scaling`"),
+        ({"rope_type": None}, ("rope_type",), "unknown `rope_type` `null` in `rope-scaling`"),
+        ({"rope_type": True}, ("rope_type",), "unknown `rope_type` `true` in `rope-scaling`"),
         ({"type": 3}, ("type",), "unknown `type` `3` in `rope-scaling`"),
         ({"rope_type": "yarn", "original_max_position_embeddings": 1}, (), "`rope-scaling` has no `factor`"),
         ({**YARN, "factor": 1}, ("factor",), "`factor` of `rope-scaling` must be a number above 1, not `1`"),

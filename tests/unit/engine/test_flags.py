@@ -7,7 +7,6 @@ import json
 from importlib.resources import files
 
 import pytest
-from engine_samples import release
 
 from orchestrator.engine.flag_recording import document_text, kind_accepted_by, merge_release, recorded_flags
 from orchestrator.engine.flags import (
@@ -16,11 +15,14 @@ from orchestrator.engine.flags import (
     all_names,
     find_named,
     flag,
+    flag_of,
     flag_with_short_name,
     flags,
     history,
+    spec_of,
 )
 from orchestrator.engine.releases import KNOWN_RELEASES, NEWEST, closest_known, is_known, release_after
+from tests.unit.engine.engine_samples import release
 
 
 def test_the_package_data_covers_exactly_the_known_releases() -> None:
@@ -195,3 +197,17 @@ def test_a_new_release_lengthens_what_did_not_change_and_adds_what_did() -> None
     }
     with pytest.raises(ValueError, match=r"0\.34\.0 is not newer than 0\.34\.0"):
         merge_release(second, release("0.34.0"), [])
+
+
+def _refuses_everything(text: str) -> int:
+    raise ValueError(text)
+
+
+def test_a_converter_that_accepts_nothing_we_try_takes_a_string() -> None:
+    assert kind_accepted_by(_refuses_everything) is Kind.STRING
+
+
+@pytest.mark.parametrize("text", ["0.6.6", "0.11.0", "0.33.0"])
+def test_a_flag_survives_being_written_and_read(text: str) -> None:
+    known = flags(release(text))
+    assert {name: flag_of(name, spec_of(each)) for name, each in known.items()} == known

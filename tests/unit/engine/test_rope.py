@@ -6,12 +6,12 @@ import json
 from dataclasses import replace
 
 import pytest
-from engine_samples import MEDIUM, QWEN3_8B, QWEN3_32B, YARN, facts_of, release
 
 from orchestrator.domain.profile import FlagValue
 from orchestrator.engine.arguments import serve_arguments
 from orchestrator.engine.rope import derived_max_model_len, rope_arguments
 from orchestrator.engine.rope_checks import check_lengths
+from tests.unit.engine.engine_samples import MEDIUM, QWEN3_8B, QWEN3_32B, YARN, facts_of, release
 
 AS_FLAG = [
     "--gpu-memory-utilization", "0.93",
