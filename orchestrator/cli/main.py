@@ -13,6 +13,7 @@ from orchestrator.cli.exit_codes import ExitCode
 from orchestrator.cli.gpus import gpus
 from orchestrator.cli.plan import plan
 from orchestrator.cli.render import render
+from orchestrator.cli.schema import schema
 from orchestrator.cli.validate import validate
 from orchestrator.domain.failures import OutsideFailure
 
@@ -42,7 +43,7 @@ def _root(
     """Options that stand before any subcommand."""
 
 
-for command in (validate, gpus, plan, render):
+for command in (validate, gpus, plan, render, schema):
     app.command()(command)
 
 

@@ -15,7 +15,7 @@ from orchestrator.domain.release import Release
 
 if TYPE_CHECKING:
     from orchestrator.config.load import Outline
-    from orchestrator.config.yaml_tree import Document
+    from orchestrator.config.yaml_nodes import Document
 
 _SUFFIXES = (".yaml", ".yml")
 
@@ -118,6 +118,7 @@ class _Reader:
         self.sources: dict[str, str] = {}
         self._release = release
         self._documents: dict[str, Document | None] = {}
+        self._outlines: dict[str, Outline] = {}
 
     def profiles_in(self, directory: str) -> list[str]:
         """The YAML files of a directory, in order of name; hidden ones are left out."""
@@ -192,8 +193,11 @@ class _Reader:
     def _outline(self, document: Document | None) -> Outline:
         from orchestrator.config.load import Outline, outline_of
 
-        outline = outline_of(document) if document else Outline()
-        return replace(outline, release=self._release) if self._release else outline
+        key = document.file if document else ""
+        if key not in self._outlines:
+            outline = outline_of(document) if document else Outline()
+            self._outlines[key] = replace(outline, release=self._release) if self._release else outline
+        return self._outlines[key]
 
     def _read_deployment(self, document: Document) -> Deployment | None:
         from orchestrator.config.load import kind_of

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from orchestrator.config.secret_shapes import names_a_secret
 from orchestrator.config.tree_values import as_flag_value, clipped, is_broken
-from orchestrator.config.yaml_tree import MappingNode
+from orchestrator.config.yaml_nodes import MappingNode
 from orchestrator.domain.diagnostics import Diagnostic, Span
 from orchestrator.domain.profile import FlagValue, KeyPath, Places
 from orchestrator.domain.release import Release

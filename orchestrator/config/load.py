@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from posixpath import normpath
 
+from orchestrator.config.checks_of_text import GPU
 from orchestrator.config.flags_section import (
     EffectiveFlags,
     FlagsSection,
@@ -14,11 +15,12 @@ from orchestrator.config.flags_section import (
     flags_section,
     merge_flags,
 )
+from orchestrator.config.scalars import Scalar
 from orchestrator.config.secret_shapes import looks_like_secret, names_a_secret
 from orchestrator.config.structure import check_structure, keys_of
 from orchestrator.config.table import DeploymentSection, ServiceSection
 from orchestrator.config.tree_values import clipped, places_of
-from orchestrator.config.yaml_tree import Document, MappingNode, ScalarNode, SequenceNode, parse
+from orchestrator.config.yaml_nodes import Document, Entry, MappingNode, ScalarNode, SequenceNode
 from orchestrator.domain.diagnostics import Diagnostic, Report, Severity, Span
 from orchestrator.domain.profile import Caches, KeyPath, Places, Ports, Requirements, Secrets, ServiceProfile, Sharing
 from orchestrator.domain.release import Release
@@ -26,8 +28,6 @@ from orchestrator.engine.canonical import ROPE_FLAGS, canonical_flags
 from orchestrator.engine.flag_values import as_positive_integer
 from orchestrator.engine.flags import flags as flags_of
 from orchestrator.engine.releases import KNOWN_RELEASES, NEWEST, closest_known, is_known
-
-__all__ = ["DeploymentFile", "Outline", "kind_of", "load_deployment", "load_service", "outline_of", "parse"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,10 +180,10 @@ def _service(
     findings.extend(check_null_flags(own, outline.defaults, release))
     findings.extend(check_effective(effective, release))
     findings.extend(_check_environment(root, document.file))
+    findings.extend(_check_gpus(root, effective, release, places))
     if section is None:
         return None
     gpus = tuple(section.gpus) if isinstance(section.gpus, list) else None
-    findings.extend(_check_gpus(gpus, effective, release, places))
     findings.extend(check_port(section.port, ("port",), places))
     return ServiceProfile(
         name=section.service,
@@ -219,43 +219,45 @@ def _check_environment(root: MappingNode, file: str) -> Iterator[Diagnostic]:
     variables = entry.node.entries if entry and isinstance(entry.node, MappingNode) else {}
     for name, variable in variables.items():
         text = variable.node.text if isinstance(variable.node, ScalarNode) else ""
-        if not names_a_secret(name) and not looks_like_secret(text):
-            continue
-        key = "hf-token" if {"HF", "HUGGING", "HUGGINGFACE"} & set(name.upper().split("_")) else "api-key"
-        yield Diagnostic(
-            code="E137",
-            message=f"`{clipped(name)}` looks like a secret, and a profile is no place for one",
-            span=variable.key_place.span(file),
-            hidden=(variable.node.place.span(file),),
-            help=(
-                "remove it here, set it where you run `orchestrate`, and name the variable in the deployment file: "
-                f"`secrets: {{{key}: {clipped(name).upper()}}}`",
-            ),
-        )
+        if names_a_secret(name) or looks_like_secret(text):
+            yield _secret_in_environment(name, variable, is_for_hub=text.startswith("hf_"), file=file)
 
 
-def _check_gpus(
-    gpus: tuple[int | str, ...] | None, flags: EffectiveFlags, release: Release, places: Places
-) -> Iterator[Diagnostic]:
-    if gpus is None:
+def _secret_in_environment(name: str, variable: Entry, *, is_for_hub: bool, file: str) -> Diagnostic:
+    words = set(name.upper().split("_"))
+    key = "hf-token" if is_for_hub or words & {"HF", "HUGGING", "HUGGINGFACE"} else "api-key"
+    own = {"hf-token": "HF_TOKEN", "api-key": "VLLM_API_KEY"}[key]
+    named = clipped(name).upper() if names_a_secret(name) else own
+    how = f"`secrets: {{{key}: {named}}}` in the deployment file"
+    return Diagnostic(
+        code="E137",
+        message=f"`{clipped(name)}` looks like a secret, and a profile is no place for one",
+        span=variable.key_place.span(file),
+        hidden=(variable.node.place.span(file),),
+        help=(f"remove it here, set the variable where you run `orchestrate`, and name it: {how}",),
+    )
+
+
+def _check_gpus(root: MappingNode, flags: EffectiveFlags, release: Release, places: Places) -> Iterator[Diagnostic]:
+    entry = root.entries.get("gpus")
+    if entry is None or not isinstance(entry.node, SequenceNode):
         return
-    first: dict[int | str, int] = {}
+    gpus = [node.value if isinstance(node, ScalarNode) else None for node in entry.node.items]
+    first: dict[Scalar, int] = {}
     for index, gpu in enumerate(gpus):
-        if first.setdefault(gpu, index) == index:
-            continue
-        message = f"GPU `{gpu}` is listed twice"
-        span = places.value(("gpus", index))
-        yield Diagnostic(code="E132", message=message, span=span, label="listed again", help=("list each GPU once",))
-    if len(first) == len(gpus):
-        yield from _check_number_of_gpus(gpus, flags, release, places)
+        if gpu is not None and first.setdefault(gpu, index) != index:
+            message = f"GPU `{clipped(str(gpu))}` is listed twice"
+            span = places.value(("gpus", index))
+            help_ = "list each GPU once"
+            yield Diagnostic(code="E132", message=message, span=span, label="listed again", help=(help_,))
+    if len(first) == len(gpus) and all(GPU.fits(gpu) for gpu in gpus):
+        yield from _check_number_of_gpus(len(gpus), flags, release, places)
 
 
 _PARALLEL_FLAGS = ("tensor-parallel-size", "pipeline-parallel-size", "data-parallel-size")
 
 
-def _check_number_of_gpus(
-    gpus: tuple[int | str, ...], flags: EffectiveFlags, release: Release, places: Places
-) -> Iterator[Diagnostic]:
+def _check_number_of_gpus(number: int, flags: EffectiveFlags, release: Release, places: Places) -> Iterator[Diagnostic]:
     plain = canonical_flags(flags.values, release)
     written = [flag for flag in _PARALLEL_FLAGS if flag in plain]
     sizes = [as_positive_integer(plain[flag]) for flag in written]
@@ -264,18 +266,18 @@ def _check_number_of_gpus(
     wanted = 1
     for size in sizes:
         wanted *= size or 1
-    if wanted == len(gpus):
+    if number in (wanted, 0):
         return
     product = " x ".join(f"`{flag}` {size}" for flag, size in zip(written, sizes, strict=True))
     asked = f"{product} is {wanted}" if len(written) > 1 else product or "`tensor-parallel-size` is 1 when not written"
     help_ = f"list {wanted} GPU{'s' if wanted > 1 else ''}"
     if set(written) <= {"tensor-parallel-size"}:
-        help_ += f", or write `tensor-parallel-size: {len(gpus)}` under `vllm:`"
+        help_ += f", or write `tensor-parallel-size: {number}` under `vllm:`"
     yield Diagnostic(
         code="E133",
-        message=f"{len(gpus)} GPU{'s are' if len(gpus) > 1 else ' is'} listed, but the flags use {wanted}",
+        message=f"{number} GPU{'s are' if number > 1 else ' is'} listed, but the flags use {wanted}",
         span=places.value(("gpus",)),
-        label=f"{len(gpus)} listed",
+        label=f"{number} listed",
         notes=(asked,),
         help=(help_,),
     )

@@ -13,7 +13,7 @@ from orchestrator.config.checks_of_text import CUSTOM_ERROR
 from orchestrator.config.secret_shapes import masked
 from orchestrator.config.table import Section
 from orchestrator.config.tree_values import as_value, child, clipped, described
-from orchestrator.config.yaml_tree import BrokenNode, MappingNode, Node, Place, ScalarNode
+from orchestrator.config.yaml_nodes import BrokenNode, MappingNode, Node, Place, ScalarNode
 from orchestrator.domain.diagnostics import Diagnostic, Span
 from orchestrator.domain.profile import KeyPath
 
@@ -178,7 +178,11 @@ def _help_for_type(problem: _Problem, wanted: str, table: type[Section]) -> str:
         if not node.is_plain and _is_number(node.text):
             return f"remove the quotes: `{clipped(node.text)}`"
     field = _field_at(table, problem.path)
-    return f"write it like `{problem.path[-1]}: {_example(field)}`" if field else f"write {wanted}"
+    return f"write it like `{_last_key(problem)}: {_example(field)}`" if field else f"write {wanted}"
+
+
+def _last_key(problem: _Problem) -> str:
+    return next((part for part in reversed(problem.path) if isinstance(part, str)), "")
 
 
 def _is_number(text: str) -> bool:
@@ -212,7 +216,7 @@ def _not_allowed(problem: _Problem, table: type[Section]) -> Diagnostic:
 def _wanted(problem: _Problem, table: type[Section]) -> tuple[str, str]:
     context = problem.context
     field = _field_at(table, problem.path)
-    example = f"write it like `{problem.path[0]}: {_example(field)}`" if field else ""
+    example = f"write it like `{_last_key(problem)}: {_example(field)}`" if field else ""
     if problem.kind == CUSTOM_ERROR:
         return context["wanted"], context["help"] or example
     if problem.kind in _BOUNDS:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from orchestrator.config.secret_shapes import masked
-from orchestrator.config.yaml_tree import BrokenNode, MappingNode, Node, Place, ScalarNode, SequenceNode
+from orchestrator.config.yaml_nodes import BrokenNode, MappingNode, Node, Place, ScalarNode, SequenceNode
 from orchestrator.domain.diagnostics import Span
 from orchestrator.domain.profile import FlagValue, KeyPath, Places
 

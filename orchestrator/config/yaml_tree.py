@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
@@ -12,9 +12,19 @@ from yaml.parser import Parser
 from yaml.reader import Reader
 from yaml.scanner import Scanner
 
-from orchestrator.config.scalars import Ambiguity, Scalar, resolve
+from orchestrator.config.scalars import Ambiguity, resolve
+from orchestrator.config.yaml_nodes import (
+    BrokenNode,
+    Document,
+    Entry,
+    MappingNode,
+    Node,
+    Place,
+    ScalarNode,
+    SequenceNode,
+)
 from orchestrator.config.yaml_syntax import check_text, explain, holds_forbidden
-from orchestrator.domain.diagnostics import Diagnostic, Span
+from orchestrator.domain.diagnostics import Diagnostic
 
 MAX_DEPTH = 64
 MAX_NODES = 100_000
@@ -23,66 +33,6 @@ MAX_NODES = 100_000
 _SHOWN = 60
 _PARSERS_DISAGREE = re.compile(r"\t|[|>][-+0-9]*#")
 """Texts that the C parser and the Python one read differently: tabs, and a comment glued to a block indicator."""
-
-
-class Place(NamedTuple):
-    """Start and exclusive end of a node; lines and columns count from 1, columns in characters."""
-
-    line: int
-    column: int
-    end_line: int
-    end_column: int
-
-    def span(self, file: str) -> Span:
-        return Span(file=file, line=self.line, column=self.column, end_line=self.end_line, end_column=self.end_column)
-
-
-class ScalarNode(NamedTuple):
-    """A single value; `text` is what was written, `is_plain` says that it stood without quotes."""
-
-    value: Scalar
-    text: str
-    is_plain: bool
-    place: Place
-
-
-class SequenceNode(NamedTuple):
-    items: tuple[Node, ...]
-    place: Place
-
-
-class Entry(NamedTuple):
-    """One key of a mapping with its value."""
-
-    key_place: Place
-    node: Node
-
-
-class MappingNode(NamedTuple):
-    entries: Mapping[str, Entry]
-    place: Place
-
-
-class BrokenNode(NamedTuple):
-    """A value that has its finding already; nobody need complain about it again."""
-
-    place: Place
-
-
-Node = ScalarNode | SequenceNode | MappingNode | BrokenNode
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Document:
-    """A parsed file. `root` is None when nothing can be read from it (then there is an error among the findings)."""
-
-    file: str
-    root: MappingNode | None
-    findings: tuple[Diagnostic, ...]
-
-    @property
-    def keys(self) -> frozenset[str]:
-        return frozenset(self.root.entries) if self.root else frozenset()
 
 
 class _EventSource(Protocol):
