@@ -22,7 +22,7 @@ _UNEVEN_GROUPS = 1.5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Spec:
-    """Layers that remember alike; `token_bytes` per layer, token and rank, `state_bytes` per layer, request and rank."""
+    """Layers that remember alike; on one rank one layer takes `token_bytes` a token and `state_bytes` a request."""
 
     kind: LayerKind
     layers: int

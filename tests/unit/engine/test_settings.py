@@ -226,18 +226,17 @@ def test_eager_execution_captures_no_graphs(flags: dict[str, FlagValue]) -> None
 
 
 def test_values_that_make_no_sense_are_read_as_nothing() -> None:
-    assert [as_integer(value) for value in (True, None, "1_000", "x", 1.5, float("inf"), [1], {"a": 1})] == [None] * 8
-    assert [as_integer(value) for value in (3.0, " 7 ", "1.5k", "-1")] == [3, 7, 1500, -1]
+    nothing: list[FlagValue] = [True, None, "1_000", "x", 1.5, float("inf"), [1], {"a": 1}]
+    numbers: list[FlagValue] = [3.0, " 7 ", "1.5k", "-1"]
+    fractions: list[FlagValue] = ["0.5", "x", 0, 1.1, True, None]
+    mappings: list[FlagValue] = ['{"a": 1}', "{", "[1]", 3, None]
+    lists: list[FlagValue] = ["4, 2 1", [8, "x", -1], 16, True, None]
+    assert [as_integer(value) for value in nothing] == [None] * 8
+    assert [as_integer(value) for value in numbers] == [3, 7, 1500, -1]
     assert as_positive_integer(0) is None
-    assert [as_fraction(value) for value in ("0.5", "x", 0, 1.1, True, None)] == [0.5, None, None, None, None, None]
-    assert [as_mapping(value) for value in ('{"a": 1}', "{", "[1]", 3, None)] == [{"a": 1}, {}, {}, {}, {}]
-    assert [as_integers(value) for value in ("4, 2 1", [8, "x", -1], 16, True, None)] == [
-        (1, 2, 4),
-        (8,),
-        (16,),
-        (),
-        (),
-    ]
+    assert [as_fraction(value) for value in fractions] == [0.5, None, None, None, None, None]
+    assert [as_mapping(value) for value in mappings] == [{"a": 1}, {}, {}, {}, {}]
+    assert [as_integers(value) for value in lists] == [(1, 2, 4), (8,), (16,), (), ()]
 
 
 def test_switches_may_be_written_negated_or_as_words() -> None:

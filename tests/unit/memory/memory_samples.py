@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from orchestrator.catalog.models import find_model
 from orchestrator.domain.inventory import Gpu
 from orchestrator.domain.model_config import LayerGroup, LayerKind, ModelConfig, ModelFacts, WeightPart
@@ -13,6 +15,9 @@ from orchestrator.engine.settings import EngineSettings, resolve_settings
 from orchestrator.memory.footprint import footprint
 
 NEWEST = "0.32.0"
+
+Flags = dict[str, Any]
+"""Flags under `vllm:` as keywords, with underscores."""
 
 
 def card(total_gib: float, capability: tuple[int, int] | None, *, name: str = "card", nvml_gib: float = 0.0) -> Gpu:

@@ -1,13 +1,24 @@
 from __future__ import annotations
 
 import pytest
-from memory_samples import BLACKWELL, H100, config_of, facts_of, facts_with, footprint_of, full, settings_for, sliding
 
 from orchestrator.domain.model_config import LayerGroup, LayerKind, RecurrentState
 from orchestrator.domain.plan import KvCacheLayout, KvGroup
 from orchestrator.domain.units import GIB
 from orchestrator.memory.kv_cache import head_bytes, kv_layout, state_bytes
 from orchestrator.memory.prediction import logged_tokens
+from tests.unit.memory.memory_samples import (
+    BLACKWELL,
+    H100,
+    Flags,
+    config_of,
+    facts_of,
+    facts_with,
+    footprint_of,
+    full,
+    settings_for,
+    sliding,
+)
 
 DELTANET = RecurrentState(num_key_heads=16, num_value_heads=48, key_head_dim=128, value_head_dim=128, conv_kernel=4)
 
@@ -73,7 +84,7 @@ def test_gpt_oss_20b_pairs_full_and_sliding_layers_in_two_groups() -> None:
 
 
 def test_a_recorded_gpt_oss_120b_on_4_ranks_admits_284_requests_of_16384_tokens() -> None:
-    flags = {"max_model_len": 16384, "tensor_parallel_size": 4, "max_num_batched_tokens": 2048}
+    flags: Flags = {"max_model_len": 16384, "tensor_parallel_size": 4, "max_num_batched_tokens": 2048}
     fp = footprint_of(facts_of("openai/gpt-oss-120b"), H100, "0.10.1.1", **flags)
     kv_bytes = round(45.32 * GIB)
     assert fp.kv.blocks_in(kv_bytes) / fp.kv.blocks_for(16384) == pytest.approx(284.25, abs=0.05)
@@ -146,7 +157,7 @@ def test_prefix_caching_keeps_a_second_state_per_request() -> None:
     """Recorded in issue 1995 of talos-argocd-proxmox: 4.99 GiB on each of 2 ranks, 302,921 tokens."""
     recurrent = LayerGroup(kind=LayerKind.LINEAR_ATTENTION, count=48, recurrent=DELTANET)
     config = config_of(LayerGroup(kind=LayerKind.FULL_ATTENTION, count=16, num_kv_heads=4, head_size=256), recurrent)
-    flags = {"kv_cache_dtype": "fp8", "enable_prefix_caching": True, "tensor_parallel_size": 2}
+    flags: Flags = {"kv_cache_dtype": "fp8", "enable_prefix_caching": True, "tensor_parallel_size": 2}
     fp = footprint_of(facts_with(config), BLACKWELL, "0.28.0", max_model_len=131072, **flags)
     assert logged_tokens(fp, round(4.99 * GIB)) == 302_921
 

@@ -3,7 +3,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from memory_samples import ADA_24, config_of, facts_of, facts_with, footprint_of, full, sliding
 
 from orchestrator.domain.plan import Footprint, KvCacheLayout, KvGroup, MemoryTerm, Term, Verdict
 from orchestrator.domain.release import Release
@@ -17,6 +16,7 @@ from orchestrator.memory.prediction import (
     predict,
     smallest_utilization,
 )
+from tests.unit.memory.memory_samples import ADA_24, config_of, facts_of, facts_with, footprint_of, full, sliding
 
 BLOCK = 16 * MIB
 """A block of 16 tokens, so that a token is 1 MiB."""

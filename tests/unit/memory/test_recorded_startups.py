@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import pytest
-from memory_samples import card, facts_of, footprint_of
 
 from orchestrator.domain.inventory import Gpu
 from orchestrator.domain.plan import Term
-from orchestrator.domain.profile import FlagValue
 from orchestrator.domain.units import GIB
 from orchestrator.memory.prediction import logged_tokens, predict
+from tests.unit.memory.memory_samples import Flags, card, facts_of, footprint_of
 
 H100 = card(79.19, (9, 0), name="NVIDIA H100 80GB HBM3", nvml_gib=79.65)
 H100_OTHER = card(79.18, (9, 0), name="NVIDIA H100 80GB HBM3", nvml_gib=79.65)
@@ -39,7 +38,7 @@ class Recorded:
     kv_gib: float
     weights_gib: float | None = None
     kv_tokens: int | None = None
-    flags: dict[str, FlagValue] = field(default_factory=dict)
+    flags: Flags = field(default_factory=dict)
 
 
 RECORDS = [

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
-from memory_samples import A10G, ADA_24, T4, facts_of, footprint_of
 
 from orchestrator.domain.inventory import Gpu
 from orchestrator.domain.plan import Verdict
-from orchestrator.domain.profile import FlagValue
 from orchestrator.memory.prediction import claim_bytes, largest_utilization, predict, smallest_utilization
+from tests.unit.memory.memory_samples import A10G, ADA_24, T4, Flags, facts_of, footprint_of
 
 MEDIUM = "Qwen/Qwen3-32B-AWQ"
 BF16_8B = "Qwen/Qwen3-8B"
@@ -17,7 +18,7 @@ INT8_14B = "Qwen/Qwen2.5-14B-Instruct-GPTQ-Int8"
 AWQ_14B = "Qwen/Qwen2.5-14B-Instruct-AWQ"
 
 
-def verdict(model: str, gpu: Gpu, **vllm: FlagValue) -> Verdict:
+def verdict(model: str, gpu: Gpu, **vllm: Any) -> Verdict:
     """The verdict with the utilization that was asked for, lowered to what the idle card can start."""
     fp = footprint_of(facts_of(model), gpu, **vllm)
     asked = vllm.get("gpu_memory_utilization", 0.92)
@@ -27,13 +28,13 @@ def verdict(model: str, gpu: Gpu, **vllm: FlagValue) -> Verdict:
 
 
 def test_case_a_a_32b_with_bf16_kv_at_131072_is_refused_whatever_the_budget() -> None:
-    flags: dict[str, FlagValue] = {"tensor_parallel_size": 2, "max_model_len": 131072, "gpu_memory_utilization": 0.99}
+    flags: Flags = {"tensor_parallel_size": 2, "max_model_len": 131072, "gpu_memory_utilization": 0.99}
     assert verdict(MEDIUM, ADA_24, **flags) is Verdict.REFUSES
     assert smallest_utilization(footprint_of(facts_of(MEDIUM), ADA_24, **flags)) is None
 
 
 def test_case_a_fits_with_an_fp8_kv_cache() -> None:
-    flags: dict[str, FlagValue] = {"tensor_parallel_size": 2, "max_model_len": 131072, "gpu_memory_utilization": 0.99}
+    flags: Flags = {"tensor_parallel_size": 2, "max_model_len": 131072, "gpu_memory_utilization": 0.99}
     assert verdict(MEDIUM, ADA_24, kv_cache_dtype="fp8", **flags) is Verdict.STARTS
 
 

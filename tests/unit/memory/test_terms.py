@@ -1,19 +1,8 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
-from memory_samples import (
-    ADA_24,
-    BLACKWELL,
-    H100,
-    T4,
-    card,
-    config_of,
-    facts_of,
-    facts_with,
-    footprint_of,
-    full,
-    settings_for,
-)
 
 from orchestrator.domain.inventory import Gpu
 from orchestrator.domain.model_config import MixtureOfExperts, ModelConfig, ModelFacts, Quantization, WeightPart
@@ -23,10 +12,24 @@ from orchestrator.memory.activation import activation_term, sampling_buffers_ter
 from orchestrator.memory.context import Fabric, context_term, fabric, late_term, non_torch_term
 from orchestrator.memory.graphs import graphs_term
 from orchestrator.memory.weights import weights_term
+from tests.unit.memory.memory_samples import (
+    ADA_24,
+    BLACKWELL,
+    H100,
+    T4,
+    Flags,
+    card,
+    config_of,
+    facts_of,
+    facts_with,
+    footprint_of,
+    full,
+    settings_for,
+)
 
 
-def weights(facts: ModelFacts, release: str = "0.32.0", **flags: object) -> MemoryTerm:
-    return weights_term(settings_for(facts, ADA_24, release, **flags), facts)  # type: ignore[arg-type]
+def weights(facts: ModelFacts, release: str = "0.32.0", **flags: Any) -> MemoryTerm:
+    return weights_term(settings_for(facts, ADA_24, release, **flags), facts)
 
 
 def low_gib(term: MemoryTerm) -> float:
@@ -118,8 +121,8 @@ def test_repacking_widens_the_interval_by_method(method: str, high: float) -> No
     assert weights(facts).size.high / GIB == pytest.approx(high)
 
 
-def activation(config: ModelConfig, release: str, gpu: Gpu = ADA_24, **flags: object) -> ByteRange:
-    return activation_term(settings_for(facts_with(config), gpu, release, **flags), config).size  # type: ignore[arg-type]
+def activation(config: ModelConfig, release: str, gpu: Gpu = ADA_24, **flags: Any) -> ByteRange:
+    return activation_term(settings_for(facts_with(config), gpu, release, **flags), config).size
 
 
 def test_sampling_decides_the_peak_and_fell_in_0_17_0() -> None:
@@ -204,7 +207,7 @@ def test_graphs_cost_more_with_several_ranks_and_nothing_when_eager() -> None:
         (card(24.0, None), {"tensor_parallel_size": 2}, Fabric.PCIE_LARGE),
     ],
 )
-def test_the_class_of_a_card_decides_what_ranks_talk_over(gpu: Gpu, flags: dict[str, int], expected: Fabric) -> None:
+def test_the_class_of_a_card_decides_what_ranks_talk_over(gpu: Gpu, flags: Flags, expected: Fabric) -> None:
     facts = facts_with(config_of())
     assert fabric(settings_for(facts, gpu, **flags), gpu) is expected
 
@@ -220,7 +223,7 @@ def test_the_class_of_a_card_decides_what_ranks_talk_over(gpu: Gpu, flags: dict[
         ("0.10.2", {"pipeline_parallel_size": 2}, 0.13),
     ],
 )
-def test_recorded_non_torch_memory_of_an_h100_is_inside(release: str, flags: dict[str, int], gib: float) -> None:
+def test_recorded_non_torch_memory_of_an_h100_is_inside(release: str, flags: Flags, gib: float) -> None:
     settings = settings_for(facts_with(config_of()), H100, release, **flags)
     size = non_torch_term(settings, H100).size
     assert size.low <= gib * GIB <= size.high
