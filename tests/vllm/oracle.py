@@ -114,13 +114,16 @@ def _first_of(ranks: int) -> Iterator[None]:
 
 def _specs_of_the_model(config: Any) -> dict[str, Any]:
     import torch
-    from vllm.config import set_current_vllm_config
+    from vllm.config import get_layers_from_vllm_config, set_current_vllm_config
+    from vllm.model_executor.layers.attention_layer_base import AttentionLayerBase
     from vllm.model_executor.model_loader.utils import initialize_model
+    from vllm.platforms import current_platform
 
     parallel = config.parallel_config
     with set_current_vllm_config(config), _first_of(parallel.tensor_parallel_size), torch.device("meta"):
         initialize_model(vllm_config=config)
-        layers = config.compilation_config.static_forward_context
+        current_platform.update_block_size_for_backend(config)  # as the executor does once the model is there
+        layers = get_layers_from_vllm_config(config, AttentionLayerBase)
         specs = {name: layer.get_kv_cache_spec(config) for name, layer in layers.items()}
     return {name: spec for name, spec in specs.items() if spec is not None}
 
