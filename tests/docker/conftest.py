@@ -11,7 +11,7 @@ import pytest
 
 from tests.docker.engine_image import import_image
 
-IMAGE = "orchestrate-stand-in:test"
+IMAGE = f"orchestrate-stand-in:{os.getpid()}"  # test processes side by side have one each
 
 
 def _what_is_missing(*, engine: bool) -> str | None:

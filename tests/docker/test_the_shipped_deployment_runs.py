@@ -45,8 +45,9 @@ def compose_config(file: Path) -> dict[str, Any]:
 
 
 def three_free_ports() -> int:
-    """The first of three ports in a row that nobody listens on."""
-    for first in range(18_400, 18_500, 3):
+    """The first of three ports in a row that nobody listens on; processes side by side look in different places."""
+    start = 18_000 + os.getpid() % 300 * 30
+    for first in range(start, start + 30, 3):
         sockets = [socket.socket() for _ in range(3)]
         try:
             for offset, each in enumerate(sockets):
