@@ -38,7 +38,7 @@ def read_hub(
     try:
         from huggingface_hub import HfApi  # noqa: PLC0415 (the extra may be missing, and it is heavy)
 
-        foreign = (HubAnswerError, *foreign_errors())
+        foreign: tuple[type[Exception], ...] = (HubAnswerError, *foreign_errors())
     except (ImportError, AttributeError) as error:  # AttributeError: older than 1.0
         raise OutsideFailure(_extra_is_missing(model)) from error
     api = HfApi(endpoint=endpoint, library_name="orchestrate-vllm")

@@ -10,7 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from checkpoint_samples import (
+
+from orchestrator.adapters.hub import read_hub
+from orchestrator.domain.diagnostics import Diagnostic
+from orchestrator.domain.failures import OutsideFailure
+from orchestrator.domain.model_config import ModelFacts
+from tests.unit.adapters.checkpoint_samples import (
     TINY_CONFIG,
     TINY_TENSORS,
     TINY_WEIGHTS,
@@ -20,12 +25,7 @@ from checkpoint_samples import (
     write_sharded_model,
     write_tiny_model,
 )
-from loopback_hub import COMMIT, Hub, running_hub
-
-from orchestrator.adapters.hub import read_hub
-from orchestrator.domain.diagnostics import Diagnostic
-from orchestrator.domain.failures import OutsideFailure
-from orchestrator.domain.model_config import ModelFacts
+from tests.unit.adapters.loopback_hub import COMMIT, Hub, running_hub
 
 SECRET = "hf_secret_that_nobody_may_see"
 
