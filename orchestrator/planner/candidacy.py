@@ -1,0 +1,213 @@
+"""Which GPUs a service could take if it were alone, at which levels, and why it could not take the others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from itertools import combinations
+from math import comb
+
+from orchestrator.domain.inventory import Gpu
+from orchestrator.domain.model_config import ModelFacts
+from orchestrator.domain.plan import Rejection
+from orchestrator.domain.profile import ServiceProfile, Sharing
+from orchestrator.domain.release import Release
+from orchestrator.engine.canonical import canonical_flags
+from orchestrator.engine.compatibility import check_compatibility
+from orchestrator.engine.flag_values import as_positive_integer
+from orchestrator.engine.memory_rules import memory_rules
+from orchestrator.engine.problems import FlagProblem
+from orchestrator.planner.interconnect import interconnect_rank
+from orchestrator.planner.pins import allowed_seats
+from orchestrator.planner.problem import Option, Tenant
+from orchestrator.planner.seats import Seat
+from orchestrator.planner.sizing import Leaning, Size, size_on
+
+MOST_SETS = 20_000
+"""Sets of GPUs per service that are looked at; more are never cut in silence, the service is refused instead."""
+
+
+class Obstacle(Enum):
+    """Why a GPU is refused, in the words of a count."""
+
+    INCOMPATIBLE = "cannot run it"
+    TOO_SMALL = "too small"
+    IN_USE = "too full with what others hold now"
+    CEILING = "left too little by `gpu-memory-utilization`"
+    FIXED_KV = "without enough KV cache under `kv-cache-memory-bytes`"
+    MIG_SLICE = "a MIG slice, which cannot join others in a group"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """One GPU that a service cannot take. `missing_bytes` where memory is short, `problem` where a flag is to blame."""
+
+    place: int
+    obstacle: Obstacle
+    missing_bytes: int = 0
+    problem: FlagProblem | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidacy:
+    """A service before anybody else is considered. `sizes` holds every allowed GPU that was priced, by place."""
+
+    profile: ServiceProfile
+    facts: ModelFacts
+    world_size: int
+    allowed: tuple[int, ...] = ()
+    sizes: dict[int, Size] = field(default_factory=dict)
+    options: tuple[Option, ...] = ()
+    refusals: tuple[Refusal, ...] = ()
+    rejections: tuple[Rejection, ...] = ()
+    too_many_sets: int = 0
+    alone: bool = False
+
+    @property
+    def name(self) -> str:
+        return self.profile.name
+
+    def tenant(self) -> Tenant:
+        """The service as the search sees it."""
+        lightest = min((sum(option.claims(option.least)) for option in self.options), default=0)
+        return Tenant(name=self.name, options=self.options, exclusive=self.alone, weight=lightest)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ground:
+    """What every service is assessed on: the GPUs, the release and the image of the deployment."""
+
+    seats: tuple[Seat, ...]
+    release: Release
+    image: str | None
+
+    def assess(self, profile: ServiceProfile, facts: ModelFacts, leaning: Leaning = Leaning.PESSIMISTIC) -> Candidacy:
+        """Look at every GPU that the profile allows."""
+        world_size = world_size_of(profile, self.release)
+        allowed = allowed_seats(profile, self.seats, world_size)
+        base = Candidacy(profile=profile, facts=facts, world_size=world_size)
+        if any(isinstance(each, Rejection) for each in allowed):
+            return replace(base, rejections=tuple(each for each in allowed if isinstance(each, Rejection)))
+        return _Assessment(self, base, leaning).result(tuple(each for each in allowed if isinstance(each, int)))
+
+    def sets_on(self, host: str, size: int) -> Iterator[tuple[int, ...]]:
+        """The sets of that many GPUs of one host; none where there are too many to look at."""
+        row = [place for place, seat in enumerate(self.seats) if seat.host.name == host and seat.gpu.is_assignable]
+        return combinations(row if comb(len(row), size) <= MOST_SETS else (), size)
+
+
+def world_size_of(profile: ServiceProfile, release: Release) -> int:
+    """GPUs that one service takes: tensor, pipeline and data parallel sizes multiplied."""
+    flags = canonical_flags(profile.vllm, release)
+    size = 1
+    for name in ("tensor-parallel-size", "pipeline-parallel-size", "data-parallel-size"):
+        size *= as_positive_integer(flags.get(name)) or 1
+    return size
+
+
+@dataclass(slots=True)
+class _Assessment:
+    ground: Ground
+    base: Candidacy
+    leaning: Leaning
+    sizes_by_kind: dict[Gpu, Size] = field(default_factory=dict)
+
+    def result(self, allowed: tuple[int, ...]) -> Candidacy:
+        sizes: dict[int, Size] = {}
+        levels: dict[int, tuple[int, int]] = {}
+        refusals = []
+        for place in allowed:
+            judged = self._judge(place, sizes)
+            if isinstance(judged, Refusal):
+                refusals.append(judged)
+            else:
+                levels[place] = judged
+        sets = sum(comb(len(row), self.base.world_size) for row in self._rows(tuple(levels)))
+        rules = memory_rules(self.ground.release)
+        return replace(
+            self.base,
+            allowed=allowed,
+            sizes=sizes,
+            options=tuple(self._options(levels, sizes)) if sets <= MOST_SETS else (),
+            refusals=tuple(refusals),
+            too_many_sets=sets if sets > MOST_SETS else 0,
+            alone=self.base.profile.sharing is Sharing.EXCLUSIVE or rules.device_wide,
+        )
+
+    def _judge(self, place: int, sizes: dict[int, Size]) -> tuple[int, int] | Refusal:
+        """The range of levels on one GPU, or why there is none."""
+        seat = self.ground.seats[place]
+        if seat.gpu.parent_uuid is not None and self.base.world_size > 1:
+            return Refusal(place=place, obstacle=Obstacle.MIG_SLICE)
+        problem = self._first_error(seat)
+        if problem is not None:
+            return Refusal(place=place, obstacle=Obstacle.INCOMPATIBLE, problem=problem)
+        size = sizes[place] = self._size(seat)
+        return levels_on(size, seat.gpu, place)
+
+    def _first_error(self, seat: Seat) -> FlagProblem | None:
+        return next((problem for problem in problems_on(self.ground, self.base, seat) if problem.is_error), None)
+
+    def _size(self, seat: Seat) -> Size:
+        kind = seat.kind
+        if kind not in self.sizes_by_kind:
+            found = size_on(seat, self.base.profile, self.base.facts, self.ground.release, self.leaning)
+            self.sizes_by_kind[kind] = found
+        return self.sizes_by_kind[kind]
+
+    def _rows(self, places: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+        """The places of each host; a group never spans hosts."""
+        names = sorted({self.ground.seats[place].host.name for place in places})
+        for name in names:
+            yield tuple(place for place in places if self.ground.seats[place].host.name == name)
+
+    def _options(self, levels: dict[int, tuple[int, int]], sizes: dict[int, Size]) -> Iterator[Option]:
+        for row in self._rows(tuple(levels)):
+            for places in combinations(row, self.base.world_size):
+                least = max(levels[place][0] for place in places)
+                ceiling = min(levels[place][1] for place in places)
+                if least <= ceiling:
+                    yield Option(
+                        gpus=places,
+                        shares=tuple(sizes[place].share for place in places),
+                        least=least,
+                        ceiling=ceiling,
+                        rank=interconnect_rank(tuple(self.ground.seats[place] for place in places)),
+                    )
+
+
+def problems_on(ground: Ground, candidacy: Candidacy, seat: Seat) -> tuple[FlagProblem, ...]:
+    """What there is to say about the service's flags on this card."""
+    return check_compatibility(
+        vllm=candidacy.profile.vllm,
+        release=ground.release,
+        facts=candidacy.facts,
+        gpu=seat.gpu,
+        host=seat.host,
+        image=ground.image,
+    )
+
+
+def levels_on(size: Size, gpu: Gpu, place: int) -> tuple[int, int] | Refusal:
+    """The least and the greatest level of a worker that has the GPU's free memory to itself, or what stands against."""
+    fixed = size.footprint.fixed_kv_bytes
+    if fixed is not None and fixed < size.footprint.kv_required_bytes:
+        missing = size.footprint.kv_required_bytes - fixed
+        return Refusal(place=place, obstacle=Obstacle.FIXED_KV, missing_bytes=missing)
+    largest = size.largest(gpu.free_bytes)
+    if size.least is None or largest < size.least:
+        whole_card = size.largest(gpu.total_bytes)
+        in_use = size.least is not None and whole_card >= size.least
+        missing = max(1, size.needed_bytes - min(gpu.free_bytes, size.footprint.cuda_total.low))
+        return Refusal(place=place, obstacle=Obstacle.IN_USE if in_use else Obstacle.TOO_SMALL, missing_bytes=missing)
+    if size.settled is not None:
+        settled = max(1, min(size.settled, size.asked, largest))
+        return (settled, settled)
+    if size.asked < size.least:
+        return Refusal(place=place, obstacle=Obstacle.CEILING, missing_bytes=_missing_under_ceiling(size))
+    return (size.least, min(size.asked, largest))
+
+
+def _missing_under_ceiling(size: Size) -> int:
+    return size.needed_bytes - (size.share.claim(size.asked) if size.asked else 0)

@@ -1,0 +1,193 @@
+"""What each service is granted: flags to render, every reduction with its reason, what each worker will report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from orchestrator.domain.plan import Placement, Reduction, WorkerPlan
+from orchestrator.domain.profile import FlagValue
+from orchestrator.engine.canonical import canonical_flags, named
+from orchestrator.memory.prediction import budget_bytes, predict
+from orchestrator.planner.candidacy import Candidacy, Ground
+from orchestrator.planner.problem import LEVELS, Option, Solution
+from orchestrator.planner.seats import Seat, gib_text, listed
+from orchestrator.planner.sizing import Size, size_on
+from orchestrator.planner.start_order import Starter, start_after, start_row
+
+UTILIZATION, LENGTH, TENSOR_PARALLEL = "gpu-memory-utilization", "max-model-len", "tensor-parallel-size"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """One service of a solution: its GPUs, its level, what it claims on each GPU."""
+
+    candidacy: Candidacy
+    option: Option
+    level: int
+    port: int
+
+    @property
+    def utilization(self) -> float:
+        return self.level / LEVELS
+
+    @property
+    def claims(self) -> dict[int, int]:
+        return dict(zip(self.option.gpus, self.option.claims(self.level), strict=True))
+
+
+def placements_of(
+    ground: Ground, candidacies: tuple[Candidacy, ...], solution: Solution, ports: Mapping[str, int]
+) -> tuple[Placement, ...]:
+    """Placements in the order of the services; each is predicted as it starts, after those that start before it."""
+    grants = tuple(
+        Grant(candidacy=candidacy, option=option, level=level, port=ports[candidacy.name])
+        for candidacy, option, level in zip(candidacies, solution.options, solution.levels, strict=True)
+    )
+    starters = tuple(Starter(name=grant.candidacy.name, claims=grant.claims) for grant in grants)
+    after = start_after(starters)
+    free_before = _free_before(ground, starters)
+    return tuple(
+        replace(
+            _placement(ground, grant, grants, free_before[grant.candidacy.name]),
+            start_after=after[grant.candidacy.name],
+        )
+        for grant in grants
+    )
+
+
+def _free_before(ground: Ground, starters: tuple[Starter, ...]) -> dict[str, dict[int, int]]:
+    """For each service what is free on its GPUs just before it starts, if those before it take all they may."""
+    left = {place: seat.gpu.free_bytes for place, seat in enumerate(ground.seats)}
+    by_name = {each.name: each for each in starters}
+    result = {}
+    for name in start_row(starters):
+        claims = by_name[name].claims
+        result[name] = {place: left[place] for place in claims}
+        for place, claim in claims.items():
+            left[place] -= claim
+    return result
+
+
+def _placement(ground: Ground, grant: Grant, grants: tuple[Grant, ...], free: Mapping[int, int]) -> Placement:
+    candidacy = grant.candidacy
+    seats = tuple(ground.seats[place] for place in grant.option.gpus)
+    flags, length = _granted_length(ground, grant, free)
+    settings = candidacy.sizes[grant.option.gpus[0]].settings
+    flags = _granted(flags, {UTILIZATION: grant.utilization, TENSOR_PARALLEL: settings.tensor_parallel_size}, ground)
+    sized = replace(candidacy, profile=replace(candidacy.profile, vllm=flags))
+    return Placement(
+        service=candidacy.name,
+        gpu_uuids=tuple(seat.gpu.uuid for seat in seats),
+        gpu_indices=tuple(seat.gpu.index for seat in seats),
+        host=seats[0].host.name,
+        port=grant.port,
+        utilization=grant.utilization,
+        granted=flags,
+        reductions=(*_utilization_reduction(ground, grant, grants), *length),
+        workers=tuple(_worker(ground, sized, grant, place, free[place]) for place in grant.option.gpus),
+    )
+
+
+def _worker(ground: Ground, sized: Candidacy, grant: Grant, place: int, free_bytes: int) -> WorkerPlan:
+    seat = ground.seats[place]
+    priced = size_on(seat, sized.profile, sized.facts, ground.release).footprint
+    return WorkerPlan(
+        gpu_uuid=seat.gpu.uuid,
+        budget_bytes=budget_bytes(priced, grant.utilization).expected,
+        footprint=priced,
+        prediction=predict(priced, grant.utilization, free_bytes),
+    )
+
+
+def _granted_length(
+    ground: Ground, grant: Grant, free: Mapping[int, int]
+) -> tuple[dict[str, FlagValue], tuple[Reduction, ...]]:
+    """The flags with max-model-len as a number; where vLLM was to choose it, the length that surely fits."""
+    candidacy = grant.candidacy
+    settings = candidacy.sizes[grant.option.gpus[0]].settings
+    vllm = dict(candidacy.profile.vllm)
+    if not settings.auto_max_model_len:
+        return _granted(vllm, {LENGTH: settings.max_model_len}, ground), ()
+    lengths = {
+        place: predict(candidacy.sizes[place].footprint, grant.utilization, free[place]).longest_model_len
+        for place in grant.option.gpus
+    }
+    weakest = min(grant.option.gpus, key=lambda place: lengths[place])
+    length = min(lengths[weakest], settings.max_model_len)
+    whole = length == settings.max_model_len
+    reduction = Reduction(
+        flag=LENGTH,
+        asked=canonical_flags(vllm, ground.release).get(LENGTH),
+        granted=length,
+        reason=f"the model's whole {length:,} tokens surely fit"
+        if whole
+        else f"of the model's {settings.max_model_len:,} tokens that many surely fit into the KV cache on"
+        f" {ground.seats[weakest].label}",
+    )
+    return _granted(vllm, {LENGTH: length}, ground), (reduction,)
+
+
+def _granted(vllm: Mapping[str, FlagValue], values: Mapping[str, FlagValue], ground: Ground) -> dict[str, FlagValue]:
+    """The flags with these values, each under the key that the user wrote it with, else under its own name."""
+    result: dict[str, FlagValue] = {}
+    written = set()
+    for key, value in vllm.items():
+        meaning = named(key, ground.release)
+        name = meaning.flag.name if meaning is not None and not meaning.dotted else key
+        if name not in values:
+            result[key] = value
+        elif name not in written:
+            result[key] = values[name]
+            written.add(name)
+    return result | {name: value for name, value in values.items() if name not in written}
+
+
+def _utilization_reduction(ground: Ground, grant: Grant, grants: tuple[Grant, ...]) -> Iterator[Reduction]:
+    settings = grant.candidacy.sizes[grant.option.gpus[0]].settings
+    if grant.utilization >= settings.gpu_memory_utilization:
+        return
+    written = UTILIZATION in canonical_flags(grant.candidacy.profile.vllm, ground.release)
+    reasons = list(_utilization_reasons(ground, grant, grants))
+    if not written:
+        reasons.insert(0, f"{settings.gpu_memory_utilization:g} is the default of vLLM {ground.release}")
+    yield Reduction(
+        flag=UTILIZATION,
+        asked=settings.gpu_memory_utilization,
+        granted=grant.utilization,
+        reason="; ".join(reasons),
+    )
+
+
+def _utilization_reasons(ground: Ground, grant: Grant, grants: tuple[Grant, ...]) -> Iterator[str]:
+    sizes = {place: grant.candidacy.sizes[place] for place in grant.option.gpus}
+    asked = min(size.asked for size in sizes.values())
+    if any(size.settled is not None for size in sizes.values()):
+        yield "`kv-cache-memory-bytes` sets the KV cache, and the start-up check needs no more than this"
+        return
+    tightest = min(sizes, key=lambda place: sizes[place].largest(ground.seats[place].gpu.free_bytes))
+    largest = sizes[tightest].largest(ground.seats[tightest].gpu.free_bytes)
+    if largest < asked:
+        yield _card_reason(ground.seats[tightest], sizes[tightest], largest)
+    if grant.level < min(asked, largest):
+        yield from _co_tenant_reasons(ground, grant, grants)
+    if grant.level == asked:
+        yield f"shares are granted in steps of {1 / LEVELS:g}"
+
+
+def _card_reason(seat: Seat, size: Size, largest: int) -> str:
+    outside = size.footprint.outside.high
+    in_use = size.largest(seat.gpu.total_bytes) > largest
+    free = f" and {gib_text(seat.gpu.free_bytes)} are free" if in_use else ""
+    return (
+        f"{seat.label}: CUDA's total is {gib_text(size.footprint.cuda_total.expected)}{free}, context and what else is"
+        f" outside the budget take up to {gib_text(outside)}: at most {largest / LEVELS:g} surely starts"
+    )
+
+
+def _co_tenant_reasons(ground: Ground, grant: Grant, grants: tuple[Grant, ...]) -> Iterator[str]:
+    for place in grant.option.gpus:
+        others = [each for each in grants if each is not grant and place in each.option.gpus]
+        if others:
+            taken = listed(f"`{each.candidacy.name}` takes up to {gib_text(each.claims[place])}" for each in others)
+            yield f"{taken} of the {gib_text(ground.seats[place].gpu.free_bytes)} free on {ground.seats[place].label}"

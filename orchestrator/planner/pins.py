@@ -1,0 +1,75 @@
+"""Which GPUs a profile allows: `gpus:` by index or UUID against what exists."""
+
+from __future__ import annotations
+
+from orchestrator.domain.plan import Rejection
+from orchestrator.domain.profile import ServiceProfile
+from orchestrator.planner.seats import Seat, listed
+
+
+def allowed_seats(
+    profile: ServiceProfile, seats: tuple[Seat, ...], world_size: int
+) -> tuple[int, ...] | tuple[Rejection, ...]:
+    """Positions of the seats that the profile allows, in order; or what is wrong with its `gpus:` (E501 to E504)."""
+    if profile.gpus is None:
+        return tuple(place for place, seat in enumerate(seats) if seat.gpu.is_assignable)
+    found: set[int] = set()
+    rejections = []
+    for number, pin in enumerate(profile.gpus):
+        places = [place for place, seat in enumerate(seats) if pin in (seat.gpu.index, seat.gpu.uuid)]
+        wrong = _wrong_pin(profile.name, number, pin, tuple(seats[place] for place in places), seats)
+        if wrong is not None:
+            rejections.append(wrong)
+        found.update(places)
+    if not rejections and len(found) < world_size:
+        rejections.append(_too_few(profile.name, len(found), world_size, seats))
+    return tuple(rejections) or tuple(sorted(found))
+
+
+def _wrong_pin(
+    service: str, number: int, pin: int | str, found: tuple[Seat, ...], seats: tuple[Seat, ...]
+) -> Rejection | None:
+    what = "UUID" if isinstance(pin, str) else "index"
+    if not found:
+        return Rejection(
+            code="E501",
+            service=service,
+            message=f"no GPU has the {what} `{pin}`",
+            blame=("gpus", number),
+            notes=(_what_exists(seats, by_uuid=isinstance(pin, str)),),
+            help=(f"name one of them, or leave `gpus:` out and `{service}` is placed where it fits",),
+        )
+    parent = next((seat for seat in found if not seat.gpu.is_assignable), None)
+    if parent is None:
+        return None
+    slices = [seat for seat in seats if seat.gpu.parent_uuid == parent.gpu.uuid]
+    return Rejection(
+        code="E502",
+        service=service,
+        message=f"{parent.label} is in MIG mode: only its slices can be given to a service",
+        blame=("gpus", number),
+        notes=(f"its slices: {listed(f'`{seat.gpu.uuid}` (index {seat.gpu.index})' for seat in slices)}",),
+        help=("name a slice by its UUID" if slices else "create a MIG slice on it, or switch MIG mode off",),
+    )
+
+
+def _what_exists(seats: tuple[Seat, ...], *, by_uuid: bool) -> str:
+    usable = [seat for seat in seats if seat.gpu.is_assignable]
+    if by_uuid:
+        return f"there are {listed(f'`{seat.gpu.uuid}` ({seat.label}, {seat.gpu.name})' for seat in usable)}"
+    return f"there are {listed(f'{seat.label} ({seat.gpu.name})' for seat in usable)}"
+
+
+def _too_few(service: str, named: int, world_size: int, seats: tuple[Seat, ...]) -> Rejection:
+    existing = sum(1 for seat in seats if seat.gpu.is_assignable)
+    enough = existing >= world_size
+    return Rejection(
+        code="E503",
+        service=service,
+        message=f"`gpus` names {named} GPU{'s' if named != 1 else ''}, and `{service}` runs on {world_size}",
+        blame=("gpus",),
+        notes=(f"one GPU per worker: tensor, pipeline and data parallel sizes multiply to {world_size}",),
+        help=(
+            f"name {world_size} of the {existing} GPUs" if enough else f"plan on a host with {world_size} GPUs or more",
+        ),
+    )

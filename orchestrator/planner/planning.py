@@ -1,0 +1,140 @@
+"""From profiles, model facts and GPUs to a plan, or to the reasons why there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from itertools import chain, islice
+
+from orchestrator.domain.inventory import Inventory
+from orchestrator.domain.model_config import ModelFacts
+from orchestrator.domain.plan import Placement, Plan, Rejection, Verdict
+from orchestrator.domain.profile import Deployment
+from orchestrator.planner.candidacy import Candidacy, Ground
+from orchestrator.planner.cautions import cautions
+from orchestrator.planner.grants import placements_of
+from orchestrator.planner.packing import LimitReachedError
+from orchestrator.planner.ports import hand_out_ports
+from orchestrator.planner.problem import Solution
+from orchestrator.planner.rejections import cannot_coexist, does_not_start, gave_up, nowhere, too_close
+from orchestrator.planner.repairs import Company, explained, leave_out, problem_of, repairs_for
+from orchestrator.planner.search import is_feasible, minimal_conflict, solve
+from orchestrator.planner.seats import seats_of
+from orchestrator.planner.sizing import Leaning
+
+_MOST_REPAIRS = 3
+"""Repairs offered for a conflict, besides leaving a service out."""
+
+
+def plan(*, deployment: Deployment, facts: Mapping[str, ModelFacts], inventory: Inventory) -> Plan:
+    """Place all services of the deployment at once, or say why that is impossible. Same input, same plan.
+
+    `facts` holds the model facts of every service by its name.
+    """
+    ground = Ground(seats=seats_of(inventory), release=deployment.release, image=deployment.image)
+    candidacies = tuple(ground.assess(service, facts[service.name]) for service in deployment.services)
+    ports, rejections = hand_out_ports(deployment)
+    empty = Plan(
+        project=deployment.project, release=deployment.release, inventory=inventory, placements=(), rejections=()
+    )
+    refusing = _Refusing(ground, candidacies)
+    refused = (*rejections, *refusing.fitting_nowhere())
+    if refused:
+        return replace(empty, rejections=(*refused, *refusing.conflicts()))
+    try:
+        solution = solve(problem_of(ground, candidacies))
+    except LimitReachedError:
+        return replace(empty, rejections=(gave_up(candidacies),))
+    if solution is None:
+        return replace(empty, rejections=refusing.conflicts())
+    placements = placements_of(ground, candidacies, solution, ports)
+    failing = tuple(_failing(placement) for placement in placements)
+    return replace(
+        empty,
+        placements=placements if not any(failing) else (),
+        rejections=tuple(each for each in failing if each is not None),
+        warnings=cautions(ground, candidacies, solution.options, placements),
+        search_notes=_notes(solution),
+    )
+
+
+def _failing(placement: Placement) -> Rejection | None:
+    """Whatever was planned is predicted once more, as it will start; what would not start is no plan."""
+    for worker in placement.workers:
+        if worker.prediction.verdict is not Verdict.STARTS:
+            return does_not_start(placement.service, worker.prediction.reason)
+    return None
+
+
+def _notes(solution: Solution) -> tuple[str, ...]:
+    if solution.proven:
+        return ()
+    return (f"the best placement found within {solution.steps:,} steps; a better one may exist",)
+
+
+@dataclass(slots=True)
+class _Refusing:
+    """Looks for what stands against a plan: services that fit nowhere, then sets that cannot coexist."""
+
+    ground: Ground
+    candidacies: tuple[Candidacy, ...]
+
+    def fitting_nowhere(self) -> tuple[Rejection, ...]:
+        """Services that could not run even alone; each is repaired in the company of those before it."""
+        rejections: list[Rejection] = []
+        company = self._placeable()
+        for candidacy in self.candidacies:
+            if not candidacy.options:
+                found, repaired = self._nowhere(candidacy, company)
+                rejections.extend(found)
+                company = (*company, repaired) if repaired is not None else company
+        return tuple(rejections)
+
+    def _placeable(self) -> tuple[Candidacy, ...]:
+        return tuple(each for each in self.candidacies if each.options)
+
+    def _nowhere(
+        self, candidacy: Candidacy, company: tuple[Candidacy, ...]
+    ) -> tuple[tuple[Rejection, ...], Candidacy | None]:
+        """The rejections of one service and, where one repair is enough, the repaired service."""
+        reasons = nowhere(self.ground, candidacy)
+        if not candidacy.sizes:
+            return reasons, None
+        repairs = tuple(repairs_for(candidacy, Company(ground=self.ground, others=company)))
+        if self._optimistic(candidacy).options:
+            reasons = (too_close(self.ground, candidacy),)
+        return tuple(explained(reason, repairs) for reason in reasons), repairs[0].repaired if repairs else None
+
+    def _optimistic(self, candidacy: Candidacy) -> Candidacy:
+        return self.ground.assess(candidacy.profile, candidacy.facts, Leaning.OPTIMISTIC)
+
+    def conflicts(self) -> tuple[Rejection, ...]:
+        """A minimal conflict, then one among the services that it leaves, and so on: they have nobody in common."""
+        rejections: list[Rejection] = []
+        rest = self._placeable()
+        try:
+            while True:
+                names = minimal_conflict(problem_of(self.ground, rest))
+                if names is None:
+                    return tuple(rejections)
+                conflict = tuple(each for each in rest if each.name in names)
+                rejections.append(self._conflict(conflict, rest))
+                rest = tuple(each for each in rest if each.name not in names)
+        except LimitReachedError:
+            return (*rejections, gave_up(rest))
+
+    def _conflict(self, conflict: tuple[Candidacy, ...], present: tuple[Candidacy, ...]) -> Rejection:
+        company = Company(ground=self.ground, others=present)
+        mildest = chain.from_iterable(
+            repairs_for(candidacy, company.without(candidacy.name))
+            for candidacy in sorted(conflict, key=lambda each: each.profile.priority)
+        )
+        repairs = list(islice(mildest, _MOST_REPAIRS))
+        last = leave_out(conflict, company)
+        if last is not None:
+            repairs.append(last)
+        rejection = cannot_coexist(self.ground, conflict, close=self._is_close(conflict))
+        return replace(rejection, help=tuple(repair.text for repair in repairs))
+
+    def _is_close(self, conflict: tuple[Candidacy, ...]) -> bool:
+        return is_feasible(problem_of(self.ground, tuple(self._optimistic(each) for each in conflict)))

@@ -1,0 +1,68 @@
+"""All GPUs of an inventory in the one order that ties go by, and how they are named to people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from orchestrator.domain.inventory import Gpu, Host, Inventory
+from orchestrator.domain.units import as_gib
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seat:
+    """A GPU with its host; `label` tells it from all others (`GPU 2`, with several hosts `GPU 2 of beta`)."""
+
+    host: Host
+    gpu: Gpu
+    label: str
+
+    @property
+    def kind(self) -> Gpu:
+        """The GPU without what tells it from its like; footprints are the same for equal kinds."""
+        return replace(
+            self.gpu,
+            index=0,
+            uuid="",
+            free_bytes=0,
+            pcie_generation=None,
+            pcie_width=None,
+            pci_bus_id=None,
+            processes=(),
+            parent_uuid=self.gpu.parent_uuid and "a card",
+        )
+
+
+def seats_of(inventory: Inventory) -> tuple[Seat, ...]:
+    """All GPUs by host name, index and UUID, in whatever order the inventory lists them."""
+    several = len(inventory.hosts) > 1
+    pairs = sorted(
+        ((host, gpu) for host in inventory.hosts for gpu in host.gpus),
+        key=lambda pair: (pair[0].name, pair[1].index, pair[1].uuid),
+    )
+    return tuple(Seat(host=host, gpu=gpu, label=_label(host, gpu, several=several)) for host, gpu in pairs)
+
+
+def _label(host: Host, gpu: Gpu, *, several: bool) -> str:
+    slice_words = " (a MIG slice)" if gpu.parent_uuid else ""
+    return f"GPU {gpu.index}{slice_words}" + (f" of {host.name}" if several else "")
+
+
+def listed(words: Iterable[str], joint: str = "and") -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    row = list(words)
+    return row[0] if len(row) == 1 else f"{', '.join(row[:-1])} {joint} {row[-1]}" if row else "none"
+
+
+def gib_text(size_bytes: float) -> str:
+    return f"{as_gib(size_bytes):.2f} GiB"
+
+
+def occupants(gpu: Gpu) -> str:
+    """Who holds memory on a GPU, for a note; empty when nobody is known to."""
+    names = [
+        f"{process.name or 'a process'} (pid {process.pid}"
+        + (f", {gib_text(process.used_bytes)})" if process.used_bytes is not None else ")")
+        for process in sorted(gpu.processes, key=lambda each: (-(each.used_bytes or 0), each.pid))
+    ]
+    return listed(names) if names else ""
