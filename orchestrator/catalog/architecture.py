@@ -112,7 +112,7 @@ def _read(top: Fields, text: Fields) -> ModelConfig:
         num_attention_heads=num_heads,
         num_kv_heads=num_kv_heads,
         head_dim=head_dim,
-        vocab_size=text.integer("padded_vocab_size", "vocab_size"),
+        vocab_size=text.integer("padded_vocab_size" if text.has("padded_vocab_size") else "vocab_size"),
         max_position_embeddings=text.integer(
             "max_position_embeddings", "n_positions", "seq_length", "max_sequence_length", "max_seq_len"
         ),

@@ -97,7 +97,7 @@ def test_a_header_longer_than_the_first_request_takes_a_second(hub: Hub, tmp_pat
 
 def test_a_mirror_that_ignores_ranges_is_read_no_further_than_needed(hub: Hub, tmp_path: Path) -> None:
     directory = write_config(tmp_path / "big")
-    big = TINY_TENSORS | {"model.layers.0.mlp.big.weight": ("BF16", (2**20, 2**16))}
+    big = {**TINY_TENSORS, "model.layers.0.mlp.big.weight": ("BF16", (2**20, 2**16))}
     data_bytes = write_safetensors(directory / "model.safetensors", big)
     hub.models["org/big"] = directory
     hub.honours_ranges = False
