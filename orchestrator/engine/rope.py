@@ -25,8 +25,8 @@ class RopeEpoch:
     """A row of releases, from `since` on, that treat RoPE alike.
 
     `honoured` are the keys of `hf-overrides` that have an effect; the others are ignored without a word.
-    `factor_multiplies`: the longest length is the original one times the factor; otherwise it is
-    `max_position_embeddings` alone, which an override must then carry.
+    `factor_multiplies`: the longest length with YaRN is the original one times the factor; otherwise it is
+    `max_position_embeddings` alone, which an override must then carry. Other kinds multiply in every release.
     """
 
     since: Release
@@ -117,8 +117,9 @@ def derived_max_model_len(config: ModelConfig, vllm: Mapping[str, FlagValue], re
     if isinstance(own, dict) and own:
         return scaled_length(own, seen)
     scaling = effective_scaling(flags, release) or config.rope_parameters
-    multiplies = scaling is not None and rope_epoch(release).factor_multiplies
-    return scaled_length(scaling, seen) if scaling is not None and multiplies else seen.max_position_embeddings
+    if scaling is None or (rope_type(scaling) in _FROM_ORIGINAL and not rope_epoch(release).factor_multiplies):
+        return seen.max_position_embeddings
+    return scaled_length(scaling, seen)
 
 
 def rope_arguments(*, vllm: Mapping[str, FlagValue], release: Release, config: ModelConfig) -> dict[str, FlagValue]:
@@ -146,9 +147,8 @@ def _override(epoch: RopeEpoch, scaling: FlagValue, theta: FlagValue, config: Mo
         return {"rope_parameters": {**_checkpoint_parameters(config), "rope_theta": _plain_theta(theta)}}
     base = _plain_theta(theta if theta is not None else config.rope_theta)
     parameters = {"rope_theta": base, **asked} if base is not None else asked
-    carried = rope_type(asked) in _FROM_ORIGINAL or not epoch.factor_multiplies
     stretched = scaled_length(asked, config)
-    if carried and stretched != config.max_position_embeddings:
+    if rope_type(asked) in _FROM_ORIGINAL and stretched != config.max_position_embeddings:
         return {"max_position_embeddings": stretched, "rope_parameters": parameters}
     return {"rope_parameters": parameters}
 

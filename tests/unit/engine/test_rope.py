@@ -156,9 +156,7 @@ def test_a_scaling_from_the_maximum_is_not_multiplied_twice() -> None:
     linear: dict[str, FlagValue] = {"rope-scaling": {"type": "linear", "factor": 2}}
     parameters: FlagValue = {"rope_theta": 1000000, "rope_type": "linear", "factor": 2.0}
     assert _said(linear, "0.29.0") == {"hf-overrides": {"rope_parameters": parameters}}
-    assert _said(linear, "0.30.0") == {
-        "hf-overrides": {"max_position_embeddings": 81920, "rope_parameters": parameters}
-    }
+    assert _said(linear, "0.30.0") == {"hf-overrides": {"rope_parameters": parameters}}
 
 
 def test_a_model_without_a_theta_gets_none() -> None:
