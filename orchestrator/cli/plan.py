@@ -23,6 +23,9 @@ def plan(
             help="GPUs to plan on instead of this machine's: a file from `orchestrate gpus --json`, or a short form.",
         ),
     ] = None,
+    terms: Annotated[
+        bool, typer.Option("--terms", help="Show every memory term with its interval and source.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the complete plan as JSON.")] = False,
     offline: Annotated[bool, typer.Option("--offline", help="Never ask a hub for model facts.")] = False,
 ) -> None:
@@ -44,6 +47,7 @@ def plan(
                 color=colour_wanted(),
                 unicode=unicode_wanted(),
                 width=width_of_terminal(),
+                terms=terms,
             )
             typer.echo(text, nl=False)
         print_findings(planned.report, planned.sources)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from io import StringIO
 from itertools import accumulate
+from textwrap import shorten, wrap
 
 from rich.console import Console
 from rich.table import Table
@@ -14,7 +15,7 @@ from rich.text import Text
 from orchestrator.domain.inventory import Gpu
 from orchestrator.domain.plan import Placement, Plan, Term, WorkerPlan
 from orchestrator.domain.profile import Deployment
-from orchestrator.domain.units import as_gib
+from orchestrator.domain.units import ByteRange, as_gib
 
 _BAR_CELLS = 48
 _WIDTH = 100
@@ -32,15 +33,23 @@ class _Ink:
 
 _WEIGHTS = _Ink(glyph="█", ascii="W", style="blue", label="weights")
 _KV_CACHE = _Ink(glyph="▓", ascii="K", style="green", label="KV cache")
-_WORKING = _Ink(glyph="▒", ascii="a", style="yellow", label="activation, graphs, non-torch")
-_CONTEXT = _Ink(glyph="░", ascii="c", style="magenta", label="context, outside the budget")
-_TAKEN = _Ink(glyph="x", ascii="x", style="red", label="driver and others")
+_WORKING = _Ink(glyph="▒", ascii="a", style="yellow", label="working memory")
+_CONTEXT = _Ink(glyph="░", ascii="c", style="magenta", label="outside the budget")
+_TAKEN = _Ink(glyph="x", ascii="x", style="red", label="driver, others")
 _FREE = _Ink(glyph="·", ascii=".", style="dim", label="free")
 _INKS = (_WEIGHTS, _KV_CACHE, _WORKING, _CONTEXT, _TAKEN, _FREE)
 
 
-def render_plan(plan: Plan, deployment: Deployment, *, color: bool, unicode: bool = True, width: int = _WIDTH) -> str:
-    """The whole view as text; `unicode=False` keeps to ASCII, `width` is in columns."""
+def render_plan(
+    plan: Plan,
+    deployment: Deployment,
+    *,
+    color: bool,
+    unicode: bool = True,
+    width: int = _WIDTH,
+    terms: bool = False,
+) -> str:
+    """The whole view as text; `unicode=False` keeps to ASCII, `width` is in columns, `terms` adds every memory term."""
     console = Console(
         file=StringIO(),
         width=max(width, 60),
@@ -50,30 +59,31 @@ def render_plan(plan: Plan, deployment: Deployment, *, color: bool, unicode: boo
         legacy_windows=False,
         emoji=False,
     )
-    for part in _parts(plan, deployment, unicode=unicode):
+    for part in _parts(plan, deployment, unicode=unicode, width=console.width, terms=terms):
         console.print(part)
     file = console.file
     text = file.getvalue() if isinstance(file, StringIO) else ""
     return "\n".join(line.rstrip() for line in text.splitlines()) + "\n"
 
 
-def _parts(plan: Plan, deployment: Deployment, *, unicode: bool) -> Iterator[Text | Table]:
+def _parts(plan: Plan, deployment: Deployment, *, unicode: bool, width: int, terms: bool) -> Iterator[Text | Table]:
     yield _headline(plan)
     yield Text()
-    if plan.placements:
-        yield _services(plan, deployment, unicode=unicode)
-        yield Text()
-        yield from _pictures(plan, unicode=unicode)
-        yield from _reductions(plan, unicode=unicode)
-        yield from _start_order(plan)
+    yield _services(plan, deployment, unicode=unicode)
+    yield Text("tokens: expected (interval); requests: on the low side of the interval", style="dim")
+    yield Text()
+    yield from _pictures(plan, unicode=unicode)
+    if terms:
+        yield from _terms(plan, unicode=unicode)
+    yield from _reductions(plan, unicode=unicode, width=width)
+    yield from _start_order(plan)
 
 
 def _headline(plan: Plan) -> Text:
     count = sum(1 for _ in plan.inventory.gpus())
-    facts = (f"vLLM {plan.release}", f"{count} GPU{'s' if count != 1 else ''} ({plan.inventory.source})")
-    line = Text()
-    line.append(plan.project, style="bold")
-    line.append("  " + ", ".join(facts))
+    source = shorten(plan.inventory.source, 50, placeholder=" ...")
+    line = Text(plan.project, style="bold")
+    line.append(f"  vLLM {plan.release}, {count} GPU{'s' if count != 1 else ''} ({source})", style="not bold")
     return line
 
 
@@ -203,14 +213,39 @@ def _sizes(pieces: _Pieces) -> str:
     return f"{weights:.1f} weights, {kv_cache:.1f} KV, {working + context:.1f} other"
 
 
-def _reductions(plan: Plan, *, unicode: bool) -> Iterator[Text]:
+def _terms(plan: Plan, *, unicode: bool) -> Iterator[Text | Table]:
+    """Every term of the worker that decides for its service: expected size, interval, where the figure comes from."""
+    for placement in plan.placements:
+        worker = placement.weakest
+        table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+        table.add_column(f"{placement.service}, per GPU", no_wrap=True)
+        table.add_column("GiB", justify="right", no_wrap=True)
+        table.add_column("interval", no_wrap=True)
+        table.add_column("budget", no_wrap=True)
+        table.add_column("from")
+        for term in worker.footprint.terms:
+            where = "inside" if term.in_budget else "outside"
+            table.add_row(term.term.value, *_interval(term.size, unicode=unicode), where, term.source)
+        kv_cache = worker.prediction.kv_cache
+        table.add_row(Term.KV_CACHE.value, *_interval(kv_cache, unicode=unicode), "inside", worker.footprint.kv.source)
+        yield table
+        yield Text()
+
+
+def _interval(size: ByteRange, *, unicode: bool) -> tuple[str, str]:
+    dash = "–" if unicode else "-"
+    return f"{as_gib(size.expected):.2f}", f"{as_gib(size.low):.2f}{dash}{as_gib(size.high):.2f}"
+
+
+def _reductions(plan: Plan, *, unicode: bool, width: int) -> Iterator[Text]:
     lines = [(placement.service, each) for placement in plan.placements for each in placement.reductions]
     if not lines:
         return
     yield Text("granted less than asked", style="bold")
     for service, each in lines:
         yield Text(f"  {service}: {each.flag} {each.asked} {_arrow(unicode)} {each.granted}")
-        yield Text(f"    {each.reason}", style="dim")
+        for line in wrap(each.reason, width - 4, break_long_words=False):
+            yield Text(f"    {line}", style="dim")
     yield Text()
 
 
