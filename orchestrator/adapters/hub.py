@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.adapters.checkpoint_directory import CONFIG, INDEX, MOST_JSON_BYTES, QUANTIZATION
@@ -77,6 +76,8 @@ class _Repository:
         files = self._weight_files(names)
         if not files:
             return self._no_safetensors()
+        from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 (heavy for who only asks the catalogue)
+
         with ThreadPoolExecutor(max_workers=_FETCHES_AT_ONCE) as pool:
             tensors = [tensor for found in pool.map(self._tensors, files) for tensor in found]
         return ModelFacts(
@@ -126,6 +127,8 @@ class _Repository:
 
     def _tensors(self, name: str) -> tuple[StoredTensor, ...]:
         first, size = self._bytes(name, 0, _FIRST_BYTES)
+        if size is None:
+            raise HubAnswerError("it does not say how long its files are")
         length = header_length(first[:PREFIX_BYTES], size)
         if isinstance(length, str):
             raise HubAnswerError(f"its {name} cannot be used: {length}")
@@ -137,9 +140,11 @@ class _Repository:
             raise HubAnswerError(f"its {name} cannot be used: {tensors}")
         return tensors
 
-    def _bytes(self, name: str, begin: int, count: int) -> tuple[bytes, int]:
-        """At most `count` bytes of a file from `begin`, and the length of the file. Reading stops at `count` even
-        where the server sends more (one that ignores ranges would send the whole payload)."""
+    def _bytes(self, name: str, begin: int, count: int) -> tuple[bytes, int | None]:
+        """At most `count` bytes of a file from `begin`, and the length of the file where it is told.
+
+        Reading stops at `count` even where the server sends more (one that ignores ranges sends the whole payload).
+        """
         import huggingface_hub  # noqa: PLC0415
 
         library: Any = huggingface_hub.utils
@@ -170,12 +175,10 @@ class _Repository:
         )
 
 
-def _length(headers: Mapping[str, str]) -> int:
-    """The length of the whole file, from the headers of a full or a partial answer."""
+def _length(headers: Mapping[str, str]) -> int | None:
+    """The length of the whole file, from the headers of a full or a partial answer, where they tell it."""
     ranged = _TOTAL.fullmatch(headers.get("content-range", ""))
     if ranged is not None:
         return int(ranged[1])
     length = headers.get("content-length", "")
-    if length.isascii() and length.isdigit() and len(length) < 20:
-        return int(length)
-    raise HubAnswerError("it does not say how long its files are")
+    return int(length) if length.isascii() and length.isdigit() and len(length) < 20 else None
