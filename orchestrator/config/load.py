@@ -298,10 +298,10 @@ def _where_keys_of_services_belong(release: Release) -> Callable[[KeyPath], str 
 def _where_keys_of_deployments_belong(release: Release) -> Callable[[KeyPath], str | None]:
     def belongs(path: KeyPath) -> str | None:
         key = str(path[-1])
-        if path in ((key,), ("defaults", key)) and _is_flag(key, release):
-            return f"`{key}` is a flag of vLLM: it belongs under `vllm:` in `defaults:`"
         if len(path) == 1 and key in keys_of(ServiceSection):
             return f"`{key}` belongs in a service file"
+        if path in ((key,), ("defaults", key)) and _is_flag(key, release):
+            return f"`{key}` is a flag of vLLM: it belongs under `vllm:` in `defaults:`"
         return None
 
     return belongs

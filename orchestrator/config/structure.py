@@ -119,7 +119,7 @@ def _missing_key(problem: _Problem, table: type[Section]) -> Diagnostic:
         first = next(iter(problem.node.entries.values()), None)
         place = first.key_place if first else problem.node.place
     field = _field_at(table, problem.path)
-    written = f"{key}: {_example(field)}" if field else f"{key}: …"
+    written = f"{key}: {_example(field)}"
     return Diagnostic(
         code="E104",
         message=f"the key `{key}` is missing",
@@ -178,7 +178,7 @@ def _help_for_type(problem: _Problem, wanted: str, table: type[Section]) -> str:
         if not node.is_plain and _is_number(node.text):
             return f"remove the quotes: `{clipped(node.text)}`"
     field = _field_at(table, problem.path)
-    return f"write it like `{_last_key(problem)}: {_example(field)}`" if field else f"write {wanted}"
+    return f"write it like `{_last_key(problem)}: {_example(field)}`" if field and field.examples else f"write {wanted}"
 
 
 def _last_key(problem: _Problem) -> str:
@@ -216,15 +216,19 @@ def _not_allowed(problem: _Problem, table: type[Section]) -> Diagnostic:
 def _wanted(problem: _Problem, table: type[Section]) -> tuple[str, str]:
     context = problem.context
     field = _field_at(table, problem.path)
-    example = f"write it like `{_last_key(problem)}: {_example(field)}`" if field else ""
+    example = f"write it like `{_last_key(problem)}: {_example(field)}`" if field and field.examples else ""
     if problem.kind == CUSTOM_ERROR:
         return context["wanted"], context["help"] or example
     if problem.kind in _BOUNDS:
         name, words = _BOUNDS[problem.kind]
-        return words.format(f"{context[name]:g}" if context[name] < 1e5 else f"{context[name]:,}"), example
+        return words.format(_plain_number(context[name])), example
     if problem.kind == "literal_error":
         return _choice(problem, context["expected"], example)
     return "at least one entry", example
+
+
+def _plain_number(bound: float) -> str:
+    return f"{int(bound)}" if bound < 100_000 else f"{int(bound):,}"
 
 
 def _choice(problem: _Problem, expected: str, example: str) -> tuple[str, str]:
@@ -274,8 +278,7 @@ def _field_at(table: type[Section], path: KeyPath) -> Any | None:
 
 def _example(field: Any) -> str:
     """The field's example as flow-style YAML."""
-    examples = field.examples or ["…"]
-    return flow_style(examples[0])
+    return flow_style(field.examples[0])
 
 
 def flow_style(value: object) -> str:

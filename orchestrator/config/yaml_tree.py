@@ -367,7 +367,8 @@ class _Builder:
 
     def _refuse_tag(self, tag: str, place: Place) -> BrokenNode:
         help_ = "remove the tag: values are text, numbers, true, false, lists and mappings"
-        self._add("E108", f"a tag (`{_clipped(tag)}`) is not allowed", place, help_=help_)
+        written = tag.replace("tag:yaml.org,2002:", "!!", 1)
+        self._add("E108", f"a tag (`{_clipped(written)}`) is not allowed", place, help_=help_)
         return BrokenNode(place)
 
     def _refuse_key(self, place: Place) -> None:
