@@ -17,7 +17,15 @@ from orchestrator.planner.packing import LimitReachedError
 from orchestrator.planner.ports import hand_out_ports
 from orchestrator.planner.problem import Solution
 from orchestrator.planner.rejections import cannot_coexist, does_not_start, gave_up, nowhere, too_close
-from orchestrator.planner.repairs import Company, explained, leave_out, problem_of, repairs_for
+from orchestrator.planner.repairs import (
+    Company,
+    Repair,
+    leave_out,
+    other_cards,
+    problem_of,
+    repairs_for,
+    shorter_together,
+)
 from orchestrator.planner.search import is_feasible, minimal_conflict, solve
 from orchestrator.planner.seats import seats_of
 from orchestrator.planner.sizing import Leaning
@@ -87,23 +95,37 @@ class _Refusing:
             if not candidacy.options:
                 found, repaired = self._nowhere(candidacy, company)
                 rejections.extend(found)
-                company = (*company, repaired) if repaired is not None else company
+                company = (*(each for each in company if each.name not in repaired), *repaired.values())
         return tuple(rejections)
 
     def _placeable(self) -> tuple[Candidacy, ...]:
         return tuple(each for each in self.candidacies if each.options)
 
     def _nowhere(
-        self, candidacy: Candidacy, company: tuple[Candidacy, ...]
-    ) -> tuple[tuple[Rejection, ...], Candidacy | None]:
-        """The rejections of one service and, where one repair is enough, the repaired service."""
+        self, candidacy: Candidacy, others: tuple[Candidacy, ...]
+    ) -> tuple[tuple[Rejection, ...], dict[str, Candidacy]]:
+        """The rejections of one service, and the services as they are after the first of the repairs offered."""
         reasons = nowhere(self.ground, candidacy)
         if not candidacy.sizes:
-            return reasons, None
-        repairs = tuple(repairs_for(candidacy, Company(ground=self.ground, others=company)))
+            return reasons, {}
+        repairs = self._repairs(candidacy, Company(ground=self.ground, others=others))
         if self._optimistic(candidacy).options:
             reasons = (too_close(self.ground, candidacy),)
-        return tuple(explained(reason, repairs) for reason in reasons), repairs[0].repaired if repairs else None
+        offered = tuple(repair.text for repair in repairs[:_MOST_REPAIRS])
+        first = next((repair.repaired for repair in repairs), ())
+        explained = tuple(replace(reason, help=(*offered, *reason.help)) for reason in reasons)
+        return explained, {each.name: each for each in first}
+
+    def _repairs(self, candidacy: Candidacy, company: Company) -> tuple[Repair, ...]:
+        """Repairs of the service alone; else of all who may sit on the same GPUs; else another card."""
+        single = tuple(repairs_for(candidacy, company))
+        if single:
+            return single
+        near = tuple(each for each in company.others if set(each.allowed) & set(candidacy.allowed))
+        rest = company.without(*(each.name for each in near))
+        together = shorter_together((candidacy, *near), rest) if near else None
+        last = together or other_cards(candidacy, company)
+        return (last,) if last is not None else ()
 
     def _optimistic(self, candidacy: Candidacy) -> Candidacy:
         return self.ground.assess(candidacy.profile, candidacy.facts, Leaning.OPTIMISTIC)
@@ -130,6 +152,9 @@ class _Refusing:
             for candidacy in sorted(conflict, key=lambda each: each.profile.priority)
         )
         repairs = list(islice(mildest, _MOST_REPAIRS))
+        if not repairs:
+            together = shorter_together(conflict, company.without(*(each.name for each in conflict)))
+            repairs.extend(() if together is None else (together,))
         last = leave_out(conflict, company)
         if last is not None:
             repairs.append(last)

@@ -10,6 +10,7 @@ from orchestrator.engine.problems import FlagProblem
 from orchestrator.memory.prediction import predict
 from orchestrator.planner.candidacy import Candidacy, Ground, Obstacle, Refusal
 from orchestrator.planner.problem import LEVELS
+from orchestrator.planner.repairs import least_important
 from orchestrator.planner.seats import gib_text, listed, occupants
 
 _BLAMES: dict[Obstacle, KeyPath] = {
@@ -84,19 +85,29 @@ def _no_room(ground: Ground, candidacy: Candidacy) -> Rejection:
         default=None,
     )
     fit, all_of = len(candidacy.allowed) - len(candidacy.refusals), len(candidacy.allowed)
-    pinned = " it is pinned to" if candidacy.profile.gpus is not None else ""
-    group = f" and it takes {candidacy.world_size}" if candidacy.world_size > 1 else ""
+    pinned = candidacy.profile.gpus is not None
+    where = f"{fit} of the {all_of} GPUs it is pinned to" if pinned else f"{fit} of {all_of} GPUs"
+    what = f"can take one of its {candidacy.world_size} workers" if candidacy.world_size > 1 else "can take it"
+    short_message = f"`{candidacy.name}` does not fit on {ground.seats[candidacy.allowed[0]].label}"
     size = None if nearest is None else candidacy.sizes.get(nearest.place)
     return Rejection(
         code="E506",
         service=candidacy.name,
-        message=f"`{candidacy.name}` does not fit: {fit} of the {all_of} GPU{'s' if all_of > 1 else ''}{pinned}"
-        f" can take it{group}",
-        blame=("gpus",) if nearest is None else _BLAMES[nearest.obstacle],
+        message=short_message if all_of == 1 else f"`{candidacy.name}` does not fit: {where} {what}",
+        blame=_blame(candidacy, nearest),
         asked_bytes=None if size is None else size.needed_bytes,
         available_bytes=None if nearest is None or size is None else _available(ground, candidacy, nearest),
         notes=(*_counts(ground, candidacy), *_terms(candidacy, nearest)),
     )
+
+
+def _blame(candidacy: Candidacy, nearest: Refusal | None) -> KeyPath:
+    """The key to change: the model where a card is too small for it whatever the length."""
+    if nearest is None:
+        return ("gpus",)
+    size = candidacy.sizes.get(nearest.place)
+    hopeless = size is not None and nearest.missing_bytes >= size.footprint.kv_required_bytes
+    return ("model",) if hopeless and nearest.obstacle is Obstacle.TOO_SMALL else _BLAMES[nearest.obstacle]
 
 
 def _available(ground: Ground, candidacy: Candidacy, refusal: Refusal) -> int:
@@ -111,7 +122,7 @@ def _counts(ground: Ground, candidacy: Candidacy) -> Iterator[str]:
         if not group:
             continue
         missing = min(refusal.missing_bytes for refusal in group)
-        short = f", short of {gib_text(missing)}" + (" at least" if len(group) > 1 else "") if missing else ""
+        short = f", short by {gib_text(missing)}" + (" at least" if len(group) > 1 else "") if missing else ""
         labels = listed(ground.seats[refusal.place].label for refusal in group)
         cause = next((f": {refusal.problem.message}" for refusal in group if refusal.problem is not None), "")
         yield f"{len(group)} of {len(candidacy.allowed)} {obstacle.value}{short} ({labels}){cause}"
@@ -127,7 +138,10 @@ def _terms(candidacy: Candidacy, nearest: Refusal | None) -> Iterator[str]:
     if size is None:
         return
     priced = size.footprint
-    parts = [f"{gib_text(term.size.high)} {term.term.value}" for term in priced.terms]
+    sums: dict[str, int] = {}
+    for term in priced.terms:
+        sums[term.term.value] = sums.get(term.term.value, 0) + term.size.high
+    parts = [f"{gib_text(size_bytes)} {name}" for name, size_bytes in sums.items()]
     kv_bytes = priced.fixed_kv_bytes or priced.kv_required_bytes
     yield f"one worker: {', '.join(parts)}, {gib_text(kv_bytes)} KV cache for {priced.max_model_len:,} tokens"
 
@@ -156,18 +170,20 @@ def cannot_coexist(ground: Ground, conflict: tuple[Candidacy, ...], *, close: bo
     """E508 (E507 when the optimistic end of the intervals would do): a minimal set; each smaller one fits."""
     names = [f"`{each.name}`" for each in conflict]
     places = sorted({place for each in conflict for option in each.options for place in option.gpus})
-    culprit = min(reversed(conflict), key=lambda each: each.profile.priority)
+    culprit = least_important(conflict)
     row = listed(names)
     smaller = "" if len(names) < 3 else f"; any {_number(len(names) - 1)} of them can"
     start = "too close to call: whether " + row + " fit together" if close else row + " cannot coexist"
+    taken_alone = any(each.alone for each in conflict)
+    blame: KeyPath = ("gpus",) if taken_alone else ("vllm", "max-model-len")
     return Rejection(
         code="E507" if close else "E508",
         service=culprit.name,
         message=f"{start} on {listed(ground.seats[place].label for place in places)}{smaller}",
-        blame=("sharing",) if culprit.alone else ("vllm", "max-model-len"),
+        blame=("sharing",) if culprit.alone else blame,
         others=tuple(each.name for each in conflict if each is not culprit),
-        asked_bytes=sum(each.tenant().weight for each in conflict),
-        available_bytes=sum(ground.seats[place].gpu.free_bytes for place in places),
+        asked_bytes=None if taken_alone else sum(each.tenant().weight for each in conflict),
+        available_bytes=None if taken_alone else sum(ground.seats[place].gpu.free_bytes for place in places),
         notes=tuple(_wants(ground, each) for each in conflict),
     )
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from orchestrator.domain.plan import Rejection
-from orchestrator.domain.profile import FlagValue, KeyPath, ServiceProfile, Sharing
+from orchestrator.catalog.cards import known_gpus, short_gpu_name
+from orchestrator.catalog.gpus import inventory_from_short_form
+from orchestrator.domain.inventory import Inventory
+from orchestrator.domain.profile import FlagValue, ServiceProfile, Sharing
 from orchestrator.engine.canonical import canonical_flags, named
-from orchestrator.memory.prediction import longest_model_len
 from orchestrator.planner.candidacy import Candidacy, Ground, Obstacle
 from orchestrator.planner.packing import LimitReachedError
 from orchestrator.planner.problem import LEVELS, Problem
 from orchestrator.planner.search import is_feasible
+from orchestrator.planner.seats import listed, seats_of
 
 _SHORTEST_WORTH_OFFERING = 1024
 _EIGHT_BIT = "fp8"
@@ -22,11 +24,10 @@ _STEPS = 20_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Repair:
-    """A change to one service after which everybody in its company fits. `blame` is the key to change."""
+    """A change after which everybody in the company fits; `repaired` are the services as they then are."""
 
     text: str
-    blame: KeyPath
-    repaired: Candidacy | None
+    repaired: tuple[Candidacy, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,17 +37,17 @@ class Company:
     ground: Ground
     others: tuple[Candidacy, ...]
 
-    def fits_with(self, candidacy: Candidacy | None) -> bool:
+    def fits_with(self, *candidacies: Candidacy) -> bool:
         """Whether all can be placed at once; a search that takes too long counts as no."""
-        present = (*self.others, candidacy) if candidacy is not None else self.others
+        present = (*self.others, *candidacies)
         problem = problem_of(self.ground, present)
         try:
-            return all(each.options for each in present) and is_feasible(problem, _STEPS)
+            return is_feasible(problem, _STEPS)
         except LimitReachedError:
             return False
 
-    def without(self, name: str) -> Company:
-        return replace(self, others=tuple(each for each in self.others if each.name != name))
+    def without(self, *names: str) -> Company:
+        return replace(self, others=tuple(each for each in self.others if each.name not in names))
 
 
 def problem_of(ground: Ground, candidacies: tuple[Candidacy, ...]) -> Problem:
@@ -65,17 +66,16 @@ def repairs_for(candidacy: Candidacy, company: Company) -> Iterator[Repair]:
             yield repair
 
 
-def _tried(candidacy: Candidacy, company: Company, profile: ServiceProfile, text: str, blame: KeyPath) -> Repair | None:
+def _tried(candidacy: Candidacy, company: Company, profile: ServiceProfile, text: str) -> Repair | None:
     changed = company.ground.assess(profile, candidacy.facts)
-    fits = company.fits_with(changed)
-    return Repair(text=text, blame=blame, repaired=changed) if fits else None
+    return Repair(text=text, repaired=(changed,)) if company.fits_with(changed) else None
 
 
 def _shared(candidacy: Candidacy, company: Company) -> Repair | None:
     if candidacy.profile.sharing is not Sharing.EXCLUSIVE:
         return None
     profile = replace(candidacy.profile, sharing=Sharing.SHARED)
-    return _tried(candidacy, company, profile, f"set `sharing: shared` for `{candidacy.name}`", ("sharing",))
+    return _tried(candidacy, company, profile, f"set `sharing: shared` for `{candidacy.name}`")
 
 
 def _higher_ceiling(candidacy: Candidacy, company: Company) -> Repair | None:
@@ -88,8 +88,7 @@ def _higher_ceiling(candidacy: Candidacy, company: Company) -> Repair | None:
         fits = company.fits_with(company.ground.assess(_with_ceiling(candidacy, middle, company), candidacy.facts))
         low, high = (low, middle) if fits else (middle, high)
     text = f"raise `gpu-memory-utilization` of `{candidacy.name}` to {high / LEVELS:g} or more"
-    blame = ("vllm", "gpu-memory-utilization")
-    return _tried(candidacy, company, _with_ceiling(candidacy, high, company), text, blame)
+    return _tried(candidacy, company, _with_ceiling(candidacy, high, company), text)
 
 
 def _with_ceiling(candidacy: Candidacy, level: int, company: Company) -> ServiceProfile:
@@ -103,33 +102,39 @@ def _eight_bit_cache(candidacy: Candidacy, company: Company) -> Repair | None:
         return None
     flags = with_flag(candidacy.profile.vllm, "kv-cache-dtype", _EIGHT_BIT, company.ground)
     text = f"set `kv-cache-dtype: {_EIGHT_BIT}` for `{candidacy.name}`: half the bytes per token"
-    return _tried(candidacy, company, replace(candidacy.profile, vllm=flags), text, ("vllm", "kv-cache-dtype"))
+    return _tried(candidacy, company, replace(candidacy.profile, vllm=flags), text)
 
 
 def _shorter(candidacy: Candidacy, company: Company) -> Repair | None:
     """The greatest max-model-len with which everybody fits, to the token."""
-    if not candidacy.sizes:
-        return None
-    settings = next(iter(candidacy.sizes.values())).settings
-    low, high = _SHORTEST_WORTH_OFFERING - 1, settings.max_model_len
-    most = max(_longest_on(candidacy, company.ground, place) for place in candidacy.sizes)
-    if not settings.tokens_follow_length:
-        high = min(high, most + 1)
+    return shorter_together((candidacy,), company)
+
+
+def shorter_together(members: tuple[Candidacy, ...], company: Company) -> Repair | None:
+    """The greatest common max-model-len of some services with which everybody fits, to the token."""
+    longest = max((_length(each) for each in members), default=0)
+    low, high = _SHORTEST_WORTH_OFFERING - 1, longest
     while high - low > 1:
         middle = (low + high) // 2
-        fits = company.fits_with(company.ground.assess(_with_length(candidacy, middle, company), candidacy.facts))
-        low, high = (middle, high) if fits else (low, middle)
-    if low < _SHORTEST_WORTH_OFFERING:
+        low, high = (middle, high) if company.fits_with(*_cut(members, middle, company)) else (low, middle)
+    cut = _cut(members, low, company)
+    if low < _SHORTEST_WORTH_OFFERING or not company.fits_with(*cut):
         return None
-    text = f"lower `max-model-len` of `{candidacy.name}` from {settings.max_model_len:,} to at most {low} tokens"
-    return _tried(candidacy, company, _with_length(candidacy, low, company), text, ("vllm", "max-model-len"))
+    names = listed(f"`{each.name}`" for each in members if _length(each) > low)
+    each_word = " each" if len(members) > 1 else ""
+    return Repair(text=f"lower `max-model-len` of {names} from {longest} to {low}{each_word}, or less", repaired=cut)
 
 
-def _longest_on(candidacy: Candidacy, ground: Ground, place: int) -> int:
-    """No max-model-len beyond this fits on a GPU, even if nothing but the KV cache grew: a bound for the search."""
-    priced = candidacy.sizes[place].footprint
-    left = max(0, ground.seats[place].gpu.free_bytes - priced.inside.low - priced.outside.low)
-    return longest_model_len(replace(priced, longest_priced_len=None), left)
+def _length(candidacy: Candidacy) -> int:
+    """max-model-len in tokens as it would be without a repair; 0 where no GPU was priced."""
+    return max((size.settings.max_model_len for size in candidacy.sizes.values()), default=0)
+
+
+def _cut(members: tuple[Candidacy, ...], length: int, company: Company) -> tuple[Candidacy, ...]:
+    return tuple(
+        company.ground.assess(_with_length(each, length, company), each.facts) if _length(each) > length else each
+        for each in members
+    )
 
 
 def _with_length(candidacy: Candidacy, length: int, company: Company) -> ServiceProfile:
@@ -142,7 +147,7 @@ def _anywhere(candidacy: Candidacy, company: Company) -> Repair | None:
         return None
     profile = replace(candidacy.profile, gpus=None)
     text = f"leave `gpus:` of `{candidacy.name}` out: there is room for it elsewhere"
-    return _tried(candidacy, company, profile, text, ("gpus",))
+    return _tried(candidacy, company, profile, text)
 
 
 def with_flag(vllm: Mapping[str, FlagValue], name: str, value: FlagValue, ground: Ground) -> dict[str, FlagValue]:
@@ -156,21 +161,28 @@ def _means(key: str, name: str, ground: Ground) -> bool:
     return meaning is not None and not meaning.dotted and meaning.flag.name == name
 
 
-def help_lines(repairs: tuple[Repair, ...], most: int = 3) -> tuple[str, ...]:
-    """The first few repairs as help; the first one is what `blame` points at."""
-    return tuple(repair.text for repair in repairs[:most])
-
-
 def leave_out(conflict: tuple[Candidacy, ...], company: Company) -> Repair | None:
     """Giving up the service of the conflict that matters least, if the rest then fits."""
-    least = min(reversed(conflict), key=lambda each: each.profile.priority)
-    if not company.without(least.name).fits_with(None):
+    least = least_important(conflict)
+    if not company.without(least.name).fits_with():
         return None
-    text = f"leave out `{least.name}` (priority {least.profile.priority}, the lowest of them)"
-    return Repair(text=text, blame=(), repaired=None)
+    return Repair(text=f"leave out `{least.name}` (priority {least.profile.priority}, the lowest of them)")
 
 
-def explained(rejection: Rejection, repairs: tuple[Repair, ...]) -> Rejection:
-    """The rejection with its repairs as help, pointing at the key that the first of them changes."""
-    blame = next((repair.blame for repair in repairs if repair.blame), rejection.blame)
-    return replace(rejection, help=(*help_lines(repairs), *rejection.help) or rejection.help, blame=blame)
+def least_important(conflict: tuple[Candidacy, ...]) -> Candidacy:
+    """The lowest priority, among equals the last in the file."""
+    return min(reversed(conflict), key=lambda each: each.profile.priority)
+
+
+def other_cards(candidacy: Candidacy, company: Company) -> Repair | None:
+    """The smallest known card on which the service would fit alone, as many of them as it takes."""
+    profile = replace(candidacy.profile, gpus=None)
+    for card in sorted(known_gpus(), key=lambda each: (each.total_bytes, each.name)):
+        short = f"{candidacy.world_size}x{short_gpu_name(card.name)}"
+        inventory = inventory_from_short_form(short)
+        if not isinstance(inventory, Inventory):
+            continue
+        ground = replace(company.ground, seats=seats_of(inventory))
+        if ground.assess(profile, candidacy.facts).options:
+            return Repair(text=f"`{candidacy.name}` would start on {short}, the smallest known card that takes it")
+    return None

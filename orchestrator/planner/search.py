@@ -18,7 +18,7 @@ from orchestrator.planner.packing import Choice, Item, LimitReachedError, Steps,
 from orchestrator.planner.problem import Option, Problem, Solution, Tenant
 
 STEP_LIMIT = 500_000
-"""Nodes per question (several seconds); past it the answer is "not known", never "impossible"."""
+"""Nodes until a first placement, and as many to improve it (several seconds); past it the answer is "not known"."""
 
 _CLOSE = 0.02
 """Relative width of the interval of headrooms below which the search stops halving and asks for the next value."""
@@ -38,7 +38,7 @@ def solve(problem: Problem, step_limit: int = STEP_LIMIT) -> Solution | None:
     first = _pack(problem.tenants, problem.free, -inf, Steps(step_limit))
     if first is None:
         return None
-    improving = _Improving(problem.tenants, problem.free, first, step_limit)
+    improving = _Improving(problem.tenants, problem.free, first, Steps(step_limit))
     proven = True
     try:
         improving.interconnect()
@@ -47,7 +47,7 @@ def solve(problem: Problem, step_limit: int = STEP_LIMIT) -> Solution | None:
     except LimitReachedError:
         proven = False
     levels = divide(improving.best, problem.free)
-    return Solution(options=improving.best, levels=levels, proven=proven, steps=improving.steps_taken)
+    return Solution(options=improving.best, levels=levels, proven=proven, steps=improving.steps.taken)
 
 
 @dataclass(slots=True)
@@ -57,8 +57,7 @@ class _Improving:
     tenants: tuple[Tenant, ...]
     free: tuple[int, ...]
     best: tuple[Option, ...]
-    step_limit: int
-    steps_taken: int = 0
+    steps: Steps
     floor: float = -inf
     """The headroom that everybody is known to be able to have at once."""
 
@@ -121,11 +120,7 @@ class _Improving:
         return max((min(len(option.gpus) for option in tenant.options) for tenant in self.tenants), default=0)
 
     def _ask(self, tenants: tuple[Tenant, ...], headroom: float, most: int | None = None) -> tuple[Option, ...] | None:
-        steps = Steps(self.step_limit)
-        try:
-            return _pack(tenants, self.free, headroom, steps, most)
-        finally:
-            self.steps_taken += steps.taken
+        return _pack(tenants, self.free, headroom, self.steps, most)
 
 
 def _pack(
