@@ -79,3 +79,26 @@ def gemma3(
         "attention_bias": False,
         "rms_norm_eps": 1e-6,
     }
+
+
+def add_tokenizer(directory: Path, vocabulary: int) -> None:
+    """A tokenizer of single bytes, with enough unused words to fill the vocabulary."""
+    letters = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
+    stand_ins = {byte: chr(256 + place) for place, byte in enumerate(b for b in range(256) if b not in letters)}
+    words = [stand_ins.get(byte, chr(byte)) for byte in range(256)]
+    words += [f"<unused{place}>" for place in range(vocabulary - len(words) - 1)]
+    bytes_as_letters = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
+    end = {"id": vocabulary - 1, "content": "<end>", "special": True}
+    tokenizer = {
+        "version": "1.0",
+        "added_tokens": [
+            {**end, "single_word": False, "lstrip": False, "rstrip": False, "normalized": False},
+        ],
+        "pre_tokenizer": bytes_as_letters,
+        "decoder": bytes_as_letters,
+        "model": {"type": "BPE", "vocab": {word: place for place, word in enumerate(words)}, "merges": []},
+    }
+    (directory / "tokenizer.json").write_text(json.dumps(tokenizer))
+    (directory / "tokenizer_config.json").write_text(
+        json.dumps({"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": "<end>"})
+    )
