@@ -1,0 +1,174 @@
+"""Our findings about flags against vLLM's own parser: every flag of the release, right and wrong, alone and mixed."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator, Mapping
+
+import pytest
+
+from orchestrator.catalog.models import find_model
+from orchestrator.domain.profile import FlagValue
+from orchestrator.domain.release import Release
+from orchestrator.engine.arguments import serve_arguments
+from orchestrator.engine.canonical import ROPE_FLAGS
+from orchestrator.engine.checks import check_flags
+from orchestrator.engine.flag_rules import RESERVED, RESERVED_FAMILIES
+from orchestrator.engine.flags import Flag, Kind, all_names, flags
+from orchestrator.engine.values import read_value
+from tests.vllm.oracle_process import Answer, Oracle
+
+pytestmark = pytest.mark.vllm
+
+RELEASE = Release.of("0.32.0")
+ABOUT_SYNTAX = {"E201", "E202", "E203", "E204", "E205", "E208"}
+"""What a parser can know: names, kinds of values, choices, JSON. Ranges and clashes are found later in vLLM, too."""
+
+RIGHT: Mapping[Kind, tuple[FlagValue, ...]] = {
+    Kind.SWITCH: (True, False),
+    Kind.INTEGER: (1, 2, 17),
+    Kind.HUMAN_INTEGER: (4096, "4K", "4k", "1.5k"),
+    Kind.HUMAN_INTEGER_OR_AUTO: (4096, "32K", "auto", -1),
+    Kind.NUMBER: (0.5, 1),
+    Kind.STRING: ("some words", "$x 'y' \"z\"", "ü", "-dash"),
+    Kind.JSON: ({}, "{}"),
+    Kind.JSON_LIST: (["*"], '["a", "b"]'),
+    Kind.JSON_OR_STRING: ("word", {"a": 1}),
+}
+RIGHT_FOR: Mapping[str, tuple[FlagValue, ...]] = {
+    "hf-overrides": ({"a": 1, "b": {"c": [True, None, "x"]}}, '{"a": 1}'),
+    "lora-modules": ("name=path", {"name": "a", "path": "b"}),
+    "pt-load-map-location": ("cuda:0", {"cuda:0": "cuda:1"}),
+}
+WRONG: Mapping[Kind, tuple[FlagValue, ...]] = {
+    Kind.SWITCH: ("maybe", 3),
+    Kind.INTEGER: ("many", 1.5, "2K"),
+    Kind.HUMAN_INTEGER: ("12x", 1.5, "K", "1.5K"),
+    Kind.HUMAN_INTEGER_OR_AUTO: ("automatic", 2.5, "1.5K"),
+    Kind.NUMBER: ("lots", "0,5"),
+    Kind.JSON: ("{", "{'a': 1}", "word"),
+    Kind.JSON_LIST: ("[", "word"),
+}
+STRICTER = {
+    ("hf-overrides", "{"),
+    ("hf-overrides", "word"),
+    ("max-num-queued-tokens", "2K"),
+    ("max-num-scheduled-tokens", "2K"),
+    ("optimization-level", "2K"),
+    ("optimization-level", "many"),
+    ("optimization-level", 1.5),
+}
+"""What the parser lets pass and we refuse: most of it fails later, and `2K` we want as a plain number."""
+
+
+def _is_ours(name: str) -> bool:
+    return name in RESERVED or any(name.startswith(family) for family in RESERVED_FAMILIES)
+
+
+def _free_flags() -> list[Flag]:
+    return [flag for name, flag in sorted(flags(RELEASE).items()) if not _is_ours(name)]
+
+
+def _right(flag: Flag) -> Iterator[FlagValue]:
+    plain = RIGHT_FOR.get(flag.name) or flag.choices or RIGHT[flag.kind]
+    if flag.kind is Kind.SWITCH and flag.false_spelling is None:
+        plain = (True,)
+    for value in plain:
+        yield [value] if flag.many or flag.repeated else value
+    if flag.many and len(plain) > 1:
+        yield [value for value in plain if value != "-dash"]  # no argparse takes it after another word
+
+
+def _wrong(flag: Flag) -> Iterator[FlagValue]:
+    if flag.choices:
+        yield "no-such-choice"
+    else:
+        yield from WRONG.get(flag.kind, ())
+
+
+def _argv(vllm: Mapping[str, FlagValue]) -> list[str]:
+    facts = find_model("Qwen/Qwen3-8B")
+    assert facts is not None
+    return list(
+        serve_arguments(model="m", revision=None, served_name="s", vllm=vllm, release=RELEASE, facts=facts, port=8000)
+    )
+
+
+def _as_written(vllm: Mapping[str, FlagValue]) -> list[str]:
+    """The command line that says what is written, for values that mean nothing to us and names that we do not know."""
+    words = []
+    for name, value in vllm.items():
+        text = value if isinstance(value, str) else json.dumps(value)
+        words += [f"--{name}"] if value is True else [f"--{name}={text}"]
+    return ["m", *words]
+
+
+def _is_accepted(vllm: Mapping[str, FlagValue]) -> bool:
+    return not any(problem.code in ABOUT_SYNTAX for problem in check_flags(vllm, RELEASE))
+
+
+def _parsed(argvs: list[list[str]], oracle: Oracle) -> list[Answer]:
+    return oracle.ask([{"ask": "parse", "argv": argv} for argv in argvs])
+
+
+def _is_read_as(value: FlagValue, flag: Flag, answer: Answer) -> bool:
+    """Whether the parser holds what we mean; what it turns into objects of its own is not compared."""
+    read, meant = answer["values"].get(flag.name.replace("-", "_")), read_value(flag, value)
+    if flag.kind is Kind.HUMAN_INTEGER_OR_AUTO and meant == "auto":
+        return bool(read == -1)
+    return flag.kind.is_json or read == meant or str(read) == str(meant)
+
+
+def test_right_values_of_every_flag_are_accepted_and_read_as_meant(oracle: Oracle) -> None:
+    written = [(flag, value) for flag in _free_flags() for value in _right(flag)]
+    answers = _parsed([_argv({flag.name: value}) for flag, value in written], oracle)
+    judged = list(zip(written, answers, strict=True))
+    assert [(flag.name, value) for flag, value in written if not _is_accepted({flag.name: value})] == []
+    assert [(flag.name, value, answer["error"]) for (flag, value), answer in judged if not answer["ok"]] == []
+    assert [(flag.name, value) for (flag, value), answer in judged if not _is_read_as(value, flag, answer)] == []
+    assert len(written) > 900
+
+
+def test_wrong_values_of_every_flag_are_refused_here_and_there(oracle: Oracle) -> None:
+    written = [(flag.name, value) for flag in _free_flags() for value in _wrong(flag)]
+    answers = _parsed([_as_written({name: value}) for name, value in written], oracle)
+    here = [(name, value) for name, value in written if _is_accepted({name: value})]
+    there = {each for each, answer in zip(written, answers, strict=True) if answer["ok"]}
+    assert (here, there) == ([], STRICTER)
+    assert len(written) > 500
+
+
+def test_names_that_the_release_does_not_know_are_refused_here_and_there(oracle: Oracle) -> None:
+    known = flags(RELEASE)
+    others = [name for name in all_names() if not (name in known or _is_ours(name) or name in ROPE_FLAGS)]
+    misspelt = [f"{name[0]}x{name[1:]}" for name in known]
+    written: list[dict[str, FlagValue]] = [{name: 1} for name in (*others, *misspelt)]
+    answers = _parsed([_as_written(vllm) for vllm in written], oracle)
+    here = [vllm for vllm in written if _is_accepted(vllm)]
+    there = [vllm for vllm, answer in zip(written, answers, strict=True) if answer["ok"]]
+    assert (here, there) == ([], [])
+
+
+def _mixture(chance: random.Random) -> dict[str, FlagValue]:
+    """Up to six flags, most of them right, so that about half of the mixtures are."""
+    mixed: dict[str, FlagValue] = {}
+    for flag in chance.sample(_free_flags(), chance.randint(1, 6)):
+        wrong = [value for value in _wrong(flag) if (flag.name, value) not in STRICTER]
+        if chance.random() < 0.85 or not wrong:
+            mixed[flag.name] = chance.choice(list(_right(flag)))
+        elif chance.random() < 0.7:
+            mixed[flag.name] = chance.choice(wrong)
+        else:
+            mixed[f"{flag.name}x"] = 1
+    return mixed
+
+
+def test_the_verdict_on_mixtures_of_flags_is_the_parsers(oracle: Oracle) -> None:
+    chance = random.Random(32)
+    written = [_mixture(chance) for _ in range(600)]
+    here = [_is_accepted(vllm) for vllm in written]
+    argvs = [_argv(vllm) if accepted else _as_written(vllm) for vllm, accepted in zip(written, here, strict=True)]
+    there = [answer["ok"] for answer in _parsed(argvs, oracle)]
+    assert [vllm for vllm, one, other in zip(written, here, there, strict=True) if one != other] == []
+    assert 200 < sum(here) < 400
