@@ -96,10 +96,10 @@ def _is_hidden(meaning: tuple[str, ...], hiding: Iterable[tuple[str, ...]]) -> b
 
 def check_effective(flags: EffectiveFlags, release: Release) -> list[Diagnostic]:
     """What the release says about the flags, each finding at its line in the service's or the deployment's file."""
-    return [_finding(problem, flags) for problem in check_flags(flags.values, release)]
+    return [_finding(problem, flags, release) for problem in check_flags(flags.values, release)]
 
 
-def _finding(problem: FlagProblem, flags: EffectiveFlags) -> Diagnostic:
+def _finding(problem: FlagProblem, flags: EffectiveFlags, release: Release) -> Diagnostic:
     flag = problem.flag
     if not flag:
         span = flags.own.places.key(flags.own.path)
@@ -114,7 +114,7 @@ def _finding(problem: FlagProblem, flags: EffectiveFlags) -> Diagnostic:
         span=span,
         label=problem.label,
         notes=problem.notes,
-        help=problem.help,
+        help=problem.help or (f"`orchestrate schema service --release {release}` says what every flag takes",),
         hidden=(flags.value(flag),) if flag and names_a_secret(flag) else (),
     )
 

@@ -53,7 +53,7 @@ class DeploymentFile:
     ports: Ports
     caches: Caches
     secrets: Secrets
-    places: Places
+    places: Places = field(compare=False)
 
 
 def kind_of(document: Document) -> str:

@@ -4,15 +4,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from orchestrator.config.join import join, without_file
 from orchestrator.config.load import DeploymentFile, Outline, load_deployment, load_service, outline_of
 from orchestrator.config.yaml_tree import parse
 from orchestrator.domain.diagnostics import Report, Span
-from orchestrator.domain.profile import Caches, Deployment, Ports, Secrets, ServiceProfile
+from orchestrator.domain.profile import Caches, Deployment, Places, Ports, Secrets, ServiceProfile
 from orchestrator.domain.release import Release
 
 SMALLEST = "project: tiers\nvllm-release: 0.32.0\nservices: [a.yaml]\n"
@@ -60,14 +58,14 @@ secrets: {{api-key: null, hf-token: MY_TOKEN}}
 
     assert findings == []
     assert file is not None
-    assert replace(file, places=Deployment.__dataclass_fields__["places"].default_factory()) == DeploymentFile(  # type: ignore[misc]
+    assert file == DeploymentFile(
         project="tiers",
         release=Release.of("0.32.0"),
         image="vllm/vllm-openai@sha256:" + "0" * 64,
         ports=Ports(address="::1", first=9000),
         caches=Caches(huggingface="~/hf", vllm="vllm"),
         secrets=Secrets(api_key=None, hf_token="MY_TOKEN"),
-        places=Deployment.__dataclass_fields__["places"].default_factory(),  # type: ignore[misc]
+        places=Places(""),
     )
 
 
