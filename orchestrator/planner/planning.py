@@ -106,7 +106,7 @@ class _Refusing:
     ) -> tuple[tuple[Rejection, ...], dict[str, Candidacy]]:
         """The rejections of one service, and the services as they are after the first of the repairs offered."""
         reasons = nowhere(self.ground, candidacy)
-        if not candidacy.sizes:
+        if not candidacy.sizes or candidacy.too_many_sets:
             return reasons, {}
         repairs = self._repairs(candidacy, Company(ground=self.ground, others=others))
         if self._optimistic(candidacy).options:
@@ -121,11 +121,17 @@ class _Refusing:
         single = tuple(repairs_for(candidacy, company))
         if single:
             return single
-        near = tuple(each for each in company.others if set(each.allowed) & set(candidacy.allowed))
-        rest = company.without(*(each.name for each in near))
-        together = shorter_together((candidacy, *near), rest) if near else None
+        together = self._together((candidacy,), company)
         last = together or other_cards(candidacy, company)
         return (last,) if last is not None else ()
+
+    def _together(self, members: tuple[Candidacy, ...], company: Company) -> Repair | None:
+        """One max-model-len for some services and all who may sit on their GPUs."""
+        near = company.near(members)
+        everybody = (*members, *near)
+        if len(everybody) == 1:
+            return None
+        return shorter_together(everybody, company.without(*(each.name for each in near)))
 
     def _optimistic(self, candidacy: Candidacy) -> Candidacy:
         return self.ground.assess(candidacy.profile, candidacy.facts, Leaning.OPTIMISTIC)
@@ -153,7 +159,7 @@ class _Refusing:
         )
         repairs = list(islice(mildest, _MOST_REPAIRS))
         if not repairs:
-            together = shorter_together(conflict, company.without(*(each.name for each in conflict)))
+            together = self._together(conflict, company.without(*(each.name for each in conflict)))
             repairs.extend(() if together is None else (together,))
         last = leave_out(conflict, company)
         if last is not None:

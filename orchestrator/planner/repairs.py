@@ -46,6 +46,12 @@ class Company:
         except LimitReachedError:
             return False
 
+    def near(self, members: tuple[Candidacy, ...]) -> tuple[Candidacy, ...]:
+        """The others who may sit on a GPU that one of these may sit on."""
+        places = {place for each in members for place in each.allowed}
+        names = {each.name for each in members}
+        return tuple(each for each in self.others if places & set(each.allowed) and each.name not in names)
+
     def without(self, *names: str) -> Company:
         return replace(self, others=tuple(each for each in self.others if each.name not in names))
 
@@ -162,11 +168,17 @@ def _means(key: str, name: str, ground: Ground) -> bool:
 
 
 def leave_out(conflict: tuple[Candidacy, ...], company: Company) -> Repair | None:
-    """Giving up the service of the conflict that matters least, if the rest then fits."""
-    least = least_important(conflict)
-    if not company.without(least.name).fits_with():
-        return None
-    return Repair(text=f"leave out `{least.name}` (priority {least.profile.priority}, the lowest of them)")
+    """Giving up those who matter least, as few as it takes, if somebody is left who then fits."""
+    rest = (*conflict, *company.near(conflict))
+    given_up: list[Candidacy] = []
+    while len(rest) > 1:
+        least = least_important(rest)
+        given_up.append(least)
+        rest = tuple(each for each in rest if each is not least)
+        if company.without(*(each.name for each in given_up)).fits_with():
+            names = listed(f"`{each.name}` (priority {each.profile.priority})" for each in given_up)
+            return Repair(text=f"leave out {names}: nobody concerned has a lower priority")
+    return None
 
 
 def least_important(conflict: tuple[Candidacy, ...]) -> Candidacy:

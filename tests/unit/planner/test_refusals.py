@@ -1,0 +1,301 @@
+"""What is refused, with which numbers, pointing where, and repairs that hold what they promise."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import pytest
+
+from orchestrator.domain.plan import Plan, Rejection
+from orchestrator.domain.profile import ServiceProfile, Sharing
+from orchestrator.domain.units import GIB
+from orchestrator.planner import candidacy as candidacy_room
+from orchestrator.planner.candidacy import Ground
+from orchestrator.planner.rejections import gave_up
+from orchestrator.planner.repairs import Company
+from orchestrator.planner.seats import listed, occupants, seats_of
+from tests.unit.planner.planner_samples import (
+    LARGE,
+    MIDDLE,
+    SMALL,
+    cards,
+    deployment,
+    display,
+    facts_for,
+    gpu,
+    planned,
+    rig,
+    service,
+    shipped_services,
+)
+
+
+def only(plan: Plan) -> Rejection:
+    assert plan.placements == ()
+    (rejection,) = plan.rejections
+    return rejection
+
+
+def with_flags(profile: ServiceProfile, **flags: object) -> ServiceProfile:
+    named = {key.replace("_", "-"): value for key, value in flags.items()}
+    return replace(profile, vllm={**profile.vllm, **named})  # type: ignore[dict-item]
+
+
+def offered_length(rejection: Rejection) -> int:
+    line = next(line for line in rejection.help if "max-model-len" in line)
+    found = re.search(r"from \d+ to (\d+)", line)
+    assert found is not None
+    return int(found[1])
+
+
+def test_a_pin_on_an_index_that_does_not_exist_names_what_does() -> None:
+    rejection = only(planned(cards(2), service("a", SMALL, gpus=(0, 7), tensor_parallel_size=2)))
+    assert rejection == Rejection(
+        code="E501",
+        service="a",
+        message="no GPU has the index `7`",
+        blame=("gpus", 1),
+        notes=("there are GPU 0 (NVIDIA GeForce RTX 4090) and GPU 1 (NVIDIA GeForce RTX 4090)",),
+        help=("name one of them, or leave `gpus:` out and `a` is placed where it fits",),
+    )
+
+
+def test_a_pin_on_an_unknown_uuid_names_the_uuids() -> None:
+    rejection = only(planned(cards(1), service("a", SMALL, gpus=("GPU-x",))))
+    assert rejection.message == "no GPU has the UUID `GPU-x`"
+    assert rejection.notes == ("there are `GPU-0` (GPU 0, NVIDIA GeForce RTX 4090)",)
+
+
+def test_a_card_in_mig_mode_cannot_be_pinned_but_its_slice_can() -> None:
+    parent = gpu(0, mig_enabled=True)
+    part = gpu(1, uuid="MIG-1", parent_uuid="GPU-0", total_bytes=10 * GIB, free_bytes=10 * GIB, cuda_total_bytes=None)
+    rejection = only(planned(rig(parent, part), service("a", SMALL, gpus=(0,))))
+    assert (rejection.code, rejection.blame) == ("E502", ("gpus", 0))
+    assert rejection.notes == ("its slices: `MIG-1` (index 1)",)
+    small = service("a", SMALL, max_model_len=4096)
+    assert planned(rig(parent, part), replace(small, gpus=("MIG-1",))).placement("a").gpu_uuids == ("MIG-1",)
+    assert planned(rig(parent, part), small).placement("a").gpu_uuids == ("MIG-1",)
+    empty = only(planned(rig(parent), service("a", SMALL, gpus=(0,))))
+    assert empty.help == ("create a MIG slice on it, or switch MIG mode off",)
+
+
+def test_slices_do_not_form_groups() -> None:
+    slices = (gpu(1, uuid="MIG-1", parent_uuid="GPU-0"), gpu(2, uuid="MIG-2", parent_uuid="GPU-0"))
+    rejection = only(planned(rig(gpu(0, mig_enabled=True), *slices), service("a", LARGE, tensor_parallel_size=2)))
+    assert rejection.code == "E506"
+    assert rejection.notes[0] == (
+        "2 of 2 a MIG slice, which cannot join others in a group (GPU 1 (a MIG slice) and GPU 2 (a MIG slice))"
+    )
+    assert rejection.blame == ("vllm", "tensor-parallel-size")
+
+
+def test_fewer_pins_than_workers() -> None:
+    rejection = only(planned(cards(3), service("a", LARGE, gpus=(0,), tensor_parallel_size=2)))
+    assert (rejection.code, rejection.message) == ("E503", "`gpus` names 1 GPU, and `a` runs on 2")
+    assert rejection.help == ("name 2 of the 3 GPUs",)
+    alone = only(planned(cards(1), service("a", LARGE, gpus=(0,), tensor_parallel_size=2)))
+    assert alone.help == ("plan on a host with 2 GPUs or more",)
+
+
+def test_no_gpus_at_all() -> None:
+    assert only(planned(rig(), service("a", SMALL))).message == "`a` takes 1 GPU of one host, and there are 0"
+
+
+def test_a_model_that_no_flag_can_shrink_is_to_blame_itself_and_a_card_is_named_that_takes_it() -> None:
+    rejection = only(planned(cards(2), service("a", "Qwen/Qwen3-32B", max_model_len=4096)))
+    assert (rejection.code, rejection.blame) == ("E506", ("model",))
+    assert rejection.message == "`a` does not fit: 0 of 2 GPUs can take it"
+    assert rejection.asked_bytes is not None
+    assert rejection.available_bytes is not None
+    assert rejection.asked_bytes > 60 * GIB > rejection.available_bytes
+    (repair,) = rejection.help
+    assert repair.startswith("`a` would start on 1x")
+
+
+def test_too_long_a_context_is_repaired_to_exactly_the_longest_length_that_fits() -> None:
+    profile = service("a", MIDDLE, max_model_len=40960, gpu_memory_utilization=0.99)
+    inventory = rig(gpu(0, total_bytes=12 * GIB, free_bytes=12 * GIB, cuda_total_bytes=12 * GIB))
+    rejection = only(planned(inventory, profile))
+    assert (rejection.code, rejection.blame) == ("E506", ("vllm", "max-model-len"))
+    assert rejection.message == "`a` does not fit on GPU 0"
+    length = offered_length(rejection)
+    assert planned(inventory, with_flags(profile, max_model_len=length)).is_feasible
+    assert not planned(inventory, with_flags(profile, max_model_len=length + 1)).is_feasible
+
+
+def test_repairs_are_offered_only_where_the_whole_plan_then_fits() -> None:
+    medium, mini, micro = shipped_services()
+    naive = [with_flags(each, kv_cache_dtype="auto", max_model_len=131072) for each in (medium, mini, micro)]
+    plan = planned(cards(3), *naive)
+    first, second = plan.rejections
+    assert first.help[0] == "set `kv-cache-dtype: fp8` for `medium`: half the bytes per token"
+    length = offered_length(second)
+    assert "`mini` and `micro`" in second.help[0]
+    fixed = [
+        with_flags(naive[0], kv_cache_dtype="fp8"),
+        *(with_flags(each, max_model_len=length) for each in naive[1:]),
+    ]
+    assert planned(cards(3), *fixed).is_feasible
+    longer = [fixed[0], *(with_flags(each, max_model_len=length + 16) for each in naive[1:])]
+    assert not planned(cards(3), *longer).is_feasible
+
+
+def test_fp8_kv_cache_is_not_offered_where_the_card_cannot() -> None:
+    turing = gpu(0, name="Tesla T4", compute_capability=(7, 5), total_bytes=15 * GIB, free_bytes=15 * GIB)
+    turing = replace(turing, cuda_total_bytes=int(14.6 * GIB), free_bytes=int(14.6 * GIB))
+    rejection = only(planned(rig(turing), service("a", "Qwen/Qwen2.5-14B-Instruct-AWQ", max_model_len=32768)))
+    assert not any("kv-cache-dtype" in line for line in rejection.help)
+    assert offered_length(rejection) > 1024
+
+
+def test_a_ceiling_that_is_too_low_is_repaired_to_the_least_that_is_enough() -> None:
+    profile = service("a", MIDDLE, gpu_memory_utilization=0.3, max_model_len=16384, kv_cache_dtype="fp8")
+    rejection = only(planned(cards(1), profile))
+    assert rejection.blame == ("vllm", "gpu-memory-utilization")
+    found = re.search(r"raise `gpu-memory-utilization` of `a` to ([\d.]+)", rejection.help[0])
+    assert found is not None
+    assert planned(cards(1), with_flags(profile, gpu_memory_utilization=float(found[1]))).is_feasible
+    assert not planned(cards(1), with_flags(profile, gpu_memory_utilization=float(found[1]) - 0.001)).is_feasible
+
+
+def test_a_fixed_kv_cache_that_is_too_small_is_named() -> None:
+    rejection = only(planned(cards(1), service("a", SMALL, kv_cache_memory_bytes=GIB)))
+    assert rejection.blame == ("vllm", "kv-cache-memory-bytes")
+    assert "without enough KV cache under `kv-cache-memory-bytes`" in rejection.notes[0]
+
+
+def test_processes_that_stand_in_the_way_are_named() -> None:
+    profile = service("a", MIDDLE, max_model_len=40960, gpus=(0,))
+    rejection = only(planned(rig(gpu(0, **display(12.0)), gpu(1)), profile))
+    assert rejection.blame == ("gpus",)
+    assert "too full with what others hold now" in rejection.notes[0]
+    assert rejection.notes[1] == "on GPU 0: Xorg (pid 123, 12.00 GiB)"
+    assert "leave `gpus:` of `a` out: there is room for it elsewhere" in rejection.help
+
+
+def test_a_flag_that_no_card_takes_is_refused_with_the_code_of_the_flag() -> None:
+    rejection = only(planned(cards(3), service("a", SMALL, tensor_parallel_size=3)))
+    assert rejection.code.startswith("E2")
+    assert rejection.blame[:2] == ("vllm", "tensor-parallel-size")
+
+
+def test_a_gpu_that_cannot_run_a_model_is_counted_beside_those_that_are_too_small() -> None:
+    old = gpu(0, name="Tesla P100", compute_capability=(6, 0))
+    tiny = gpu(1, total_bytes=4 * GIB, free_bytes=4 * GIB, cuda_total_bytes=4 * GIB)
+    rejection = only(planned(rig(old, tiny), service("a", MIDDLE)))
+    assert rejection.notes[0].startswith("1 of 2 cannot run it (GPU 0): ")
+    assert rejection.notes[1].startswith("1 of 2 too small, short by ")
+
+
+def test_one_gpu_that_fits_is_not_enough_for_a_group_of_two() -> None:
+    tiny = gpu(1, total_bytes=4 * GIB, free_bytes=4 * GIB, cuda_total_bytes=4 * GIB)
+    rejection = only(planned(rig(gpu(0), tiny), service("a", LARGE, tensor_parallel_size=2, max_model_len=8192)))
+    assert rejection.message == "`a` does not fit: 1 of 2 GPUs can take one of its 2 workers"
+
+
+def trio() -> tuple[ServiceProfile, ...]:
+    """Any two of them fit on one card."""
+    return tuple(
+        service(name, MIDDLE, max_model_len=13312, priority=priority)
+        for name, priority in (("medium", 3), ("mini", 2), ("micro", 1))
+    )
+
+
+def test_a_minimal_set_that_cannot_coexist_is_named_with_who_needs_what() -> None:
+    rejection = only(planned(cards(1), *trio()))
+    assert rejection.code == "E508"
+    assert rejection.message == "`medium`, `mini` and `micro` cannot coexist on GPU 0; any two of them can"
+    assert (rejection.service, rejection.others) == ("micro", ("medium", "mini"))
+    assert len(rejection.notes) == 3
+    assert rejection.help[-1] == "leave out `micro` (priority 1): nobody concerned has a lower priority"
+    for name in ("medium", "mini", "micro"):
+        assert planned(cards(1), *(each for each in trio() if each.name != name)).is_feasible
+
+
+def test_two_exclusive_services_on_one_gpu_are_told_to_share() -> None:
+    one = service("one", SMALL, gpus=(0,), sharing=Sharing.EXCLUSIVE)
+    two = service("two", SMALL, gpus=(0,))
+    rejection = only(planned(cards(1), one, two))
+    assert rejection.message == "`one` and `two` cannot coexist on GPU 0"
+    assert rejection.asked_bytes is None
+    assert "set `sharing: shared` for `one`" in rejection.help
+    assert any("nobody beside it" in note for note in rejection.notes)
+    assert planned(cards(1), replace(one, sharing=Sharing.SHARED), two).is_feasible
+
+
+def test_an_exclusive_service_of_low_priority_is_to_blame_for_its_sharing() -> None:
+    one = service("one", SMALL, priority=5)
+    two = service("two", SMALL, sharing=Sharing.EXCLUSIVE)
+    assert only(planned(cards(1), one, two)).blame == ("sharing",)
+
+
+def test_conflicts_that_have_nobody_in_common_are_all_reported() -> None:
+    pairs = [
+        service(f"{name}{number}", SMALL, gpus=(number,), sharing=Sharing.EXCLUSIVE)
+        for number in (0, 1)
+        for name in "ab"
+    ]
+    rejections = planned(cards(2), *pairs).rejections
+    assert [{rejection.service, *rejection.others} for rejection in rejections] == [{"a0", "b0"}, {"a1", "b1"}] or [
+        {rejection.service, *rejection.others} for rejection in rejections
+    ] == [{"a1", "b1"}, {"a0", "b0"}]
+
+
+def test_services_that_share_a_card_too_tightly_are_told_a_common_length() -> None:
+    pair = [service(name, SMALL, gpus=(0,), max_model_len=40960) for name in "abcd"]
+    rejection = only(planned(cards(1), *pair))
+    length = offered_length(rejection)
+    assert rejection.help[0].startswith("lower `max-model-len` of `a`, `b`, `c` and `d`")
+    assert planned(cards(1), *(with_flags(each, max_model_len=length) for each in pair)).is_feasible
+    assert rejection.help[1].startswith("leave out `d` (priority 0) and `c` (priority 0): ")
+    assert planned(cards(1), *pair[:2]).is_feasible
+
+
+def test_too_close_to_call_is_neither_yes_nor_no() -> None:
+    profile = service("a", "Qwen/Qwen3-8B", gpu_memory_utilization=0.92)
+    card = gpu(0, free_bytes=24 * GIB, cuda_total_bytes=24 * GIB)
+    rejection = only(planned(rig(card), profile))
+    assert (rejection.code, rejection.blame) == ("E507", ("vllm", "max-model-len"))
+    assert rejection.message == "too close to call: whether `a` starts with `max-model-len` 40960"
+    assert re.search(r"5\.63 GiB of KV cache are needed on GPU 0, and [\d.]+ GiB to [\d.]+ GiB", rejection.notes[0])
+    assert planned(rig(card), with_flags(profile, max_model_len=offered_length(rejection))).is_feasible
+
+
+def test_a_set_that_is_too_close_to_call_says_so() -> None:
+    lengths = range(16384, 40960, 1024)
+    codes = [[each.code for each in planned(cards(1), *_pair(length)).rejections] for length in lengths]
+    kinds = [row[0] if row else "fits" for row in codes]
+    assert kinds == sorted(kinds, key=["fits", "E507", "E508"].index)
+    assert set(kinds) == {"fits", "E507", "E508"}
+
+
+def _pair(length: int) -> tuple[ServiceProfile, ...]:
+    return (service("a", MIDDLE, max_model_len=length), service("b", MIDDLE, max_model_len=length))
+
+
+def test_more_sets_of_gpus_than_can_be_looked_at_are_refused_and_not_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(candidacy_room, "MOST_SETS", 2)
+    rejection = only(planned(cards(3), service("a", LARGE, tensor_parallel_size=2, max_model_len=8192)))
+    assert (rejection.code, rejection.blame) == ("E510", ("gpus",))
+    assert rejection.help == ("name its 2 GPUs under `gpus:`",)
+
+
+def test_a_search_that_was_given_up_is_not_called_impossible() -> None:
+    profile = service("a", SMALL)
+    ground = Ground(seats=seats_of(cards(1)), release=deployment().release, image=None)
+    rejection = gave_up((ground.assess(profile, facts_for(profile)["a"]),))
+    assert rejection.code == "E509"
+    assert rejection.notes == ("nothing is said about whether the services fit",)
+    assert Company(ground=ground, others=()).fits_with()
+
+
+def test_port_findings_come_with_the_others() -> None:
+    plan = planned(cards(1), service("a", SMALL, port=9000), service("b", SMALL, port=9000, gpus=(5,)))
+    assert [rejection.code for rejection in plan.rejections] == ["E511", "E501"]
+
+
+def test_words_for_lists_and_occupants() -> None:
+    assert [listed(row) for row in ([], ["a"], ["a", "b"], ["a", "b", "c"])] == ["none", "a", "a and b", "a, b and c"]
+    nameless = replace(display(1.0)["processes"][0], name=None, used_bytes=None)
+    assert occupants(gpu(0, processes=(nameless,))) == "a process (pid 123)"
