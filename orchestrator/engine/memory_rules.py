@@ -71,6 +71,7 @@ class MemoryRules:
     - `measures_free_memory_drop`: from 0.27.0 all that leaves the device's free memory counts, buffers included.
     - `handles_before_snapshot`: from 0.32.0 cuBLAS handles exist before the snapshot, so outside the budget.
     - `batches_in_flight`: how many batches a sliding window is kept open for.
+    - `caches_recurrent_prefixes`: prefix caching is on by default for models with recurrent layers, too.
     - `null_block_in_fit_check`: one block of the pool is taken off before the length check.
     """
 
@@ -95,6 +96,7 @@ class MemoryRules:
     flashinfer_workspace_mib: int = 394
     caps_tokens_by_requests: bool = True
     batches_in_flight: int = 2
+    caches_recurrent_prefixes: bool = True
     full_graphs: bool = True
     max_graph_size: int = 512
     max_graph_size_datacenter_blackwell: int = 512
@@ -163,6 +165,7 @@ _OLDEST = MemoryRules(
     flashinfer_workspace_mib=256,
     caps_tokens_by_requests=False,
     batches_in_flight=1,
+    caches_recurrent_prefixes=False,
     full_graphs=False,
     max_graph_size=256,
     coarse_graph_steps=False,
@@ -203,7 +206,7 @@ _CHANGES: tuple[tuple[str, dict[str, object]], ...] = (
     ("0.23.0", {"v2_runner": V2RunnerRule(architectures=_THREE, dense_only=True, unquantized_only=True)}),
     ("0.24.0", {"v2_runner": V2RunnerRule(architectures=_SIX)}),
     ("0.25.0", {"v2_runner": V2RunnerRule(architectures=None, dense_only=True)}),
-    ("0.26.0", {"batches_in_flight": 2}),
+    ("0.26.0", {"batches_in_flight": 2, "caches_recurrent_prefixes": True}),
     ("0.27.0", {"measures_free_memory_drop": True}),
     ("0.28.0", {"batch_tiers": (_HUGE, _LARGE_NOT_A100, _SMALL), "max_graph_size_datacenter_blackwell": 1024}),
     (

@@ -93,7 +93,7 @@ def resolve_settings(*, vllm: Mapping[str, FlagValue], release: Release, facts: 
         max_num_batched_tokens=batch.tokens,
         max_num_seqs=batch.requests,
         enable_chunked_prefill=batch.chunked,
-        enable_prefix_caching=_prefix_caching(vllm, facts),
+        enable_prefix_caching=_prefix_caching(vllm, facts, rules),
         tokens_follow_length=batch.follows_length,
         sampler_in_profile=rules.v1_engine or not batch.chunked,
         enforce_eager=eager,
@@ -157,11 +157,13 @@ def _block_size(vllm: Mapping[str, FlagValue], facts: ModelFacts) -> int:
     return as_positive_integer(flag_value(vllm, "block-size")) or default
 
 
-def _prefix_caching(vllm: Mapping[str, FlagValue], facts: ModelFacts) -> bool:
-    """On unless switched off, but only on demand for models with recurrent layers."""
-    recurrent = any(group.kind is LayerKind.LINEAR_ATTENTION for group in facts.config.layers)
+def _prefix_caching(vllm: Mapping[str, FlagValue], facts: ModelFacts, rules: MemoryRules) -> bool:
+    """What was said, else on; but where layers are recurrent: on in newer releases and beside attention only."""
     said = as_switch(vllm, "enable-prefix-caching")
-    return not recurrent if said is None else said
+    if said is not None:
+        return said
+    kinds = {group.kind for group in facts.config.layers}
+    return LayerKind.LINEAR_ATTENTION not in kinds or (rules.caches_recurrent_prefixes and len(kinds) > 1)
 
 
 def _fixed_kv_bytes(vllm: Mapping[str, FlagValue], rules: MemoryRules) -> int | None:

@@ -42,17 +42,19 @@ class Case:
     available_bytes: tuple[int, ...]
 
     def request(self, directory: str) -> Answer:
-        flags = [
-            word
-            for name, value in self.vllm.items()
-            for word in ([f"--{name}"] if value is True else [f"--{name}", str(value)])
-        ]
+        flags = [word for name, value in self.vllm.items() for word in _words(name, value)]
         return {
             "ask": "cache",
             "argv": [directory, *flags],
             "available_bytes": self.available_bytes,
             "in_flight_batches": memory_rules(RELEASE).batches_in_flight,
         }
+
+
+def _words(name: str, value: FlagValue) -> list[str]:
+    if isinstance(value, bool):
+        return [f"--{name}" if value else f"--no-{name}"]
+    return [f"--{name}", str(value)]
 
 
 def _gpu() -> Gpu:
@@ -195,8 +197,9 @@ def test_the_cache_of_recurrent_layers_is_the_one_that_vllm_plans(
 ) -> None:
     config = {**_published("Qwen/Qwen3-Next-80B-A3B-Instruct"), "mamba_ssm_dtype": "float32"}  # as CPUs do it
     cases = [
-        _case(config, {**_flags(length, 2048), "tensor-parallel-size": ranks, "enable-prefix-caching": True})
+        _case(config, {**_flags(length, 2048), "tensor-parallel-size": ranks, **caching})
         for length in (4096, 16384, 262144)
+        for caching in ({}, {"enable-prefix-caching": True}, {"enable-prefix-caching": False})
     ]
     assert _disagreements(cases, oracle, model_directory) == []
 

@@ -165,8 +165,11 @@ def test_fixed_kv_bytes_exist_from_0_10_2() -> None:
 
 def test_latent_attention_and_recurrent_layers_have_defaults_of_their_own() -> None:
     assert settings(model="deepseek-ai/DeepSeek-V2-Lite").block_size == 64
-    assert settings(model="Qwen/Qwen3.5-9B").enable_prefix_caching is False
-    assert settings({"enable-prefix-caching": True}, model="Qwen/Qwen3.5-9B").enable_prefix_caching is True
+    assert settings(model="Qwen/Qwen3.5-9B").enable_prefix_caching is True
+    assert settings(model="Qwen/Qwen3.5-9B", release="0.25.1").enable_prefix_caching is False
+    assert settings({"enable-prefix-caching": False}, model="Qwen/Qwen3.5-9B").enable_prefix_caching is False
+    asked: dict[str, FlagValue] = {"enable-prefix-caching": True}
+    assert settings(asked, model="Qwen/Qwen3.5-9B", release="0.25.1").enable_prefix_caching is True
 
 
 def test_quantising_while_loading_is_only_for_unquantised_checkpoints() -> None:

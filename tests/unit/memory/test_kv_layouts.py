@@ -141,7 +141,7 @@ def test_the_attention_block_grows_until_its_page_holds_the_state() -> None:
     recurrent = LayerGroup(kind=LayerKind.LINEAR_ATTENTION, count=48, recurrent=DELTANET)
     config = config_of(LayerGroup(kind=LayerKind.FULL_ATTENTION, count=16, num_kv_heads=4, head_size=256), recurrent)
     facts = facts_with(config)
-    layout = kv_layout(settings_for(facts, release="0.28.0", kv_cache_dtype="fp8"), config)
+    layout = kv_layout(settings_for(facts, release="0.25.1", kv_cache_dtype="fp8"), config)
     assert layout == KvCacheLayout(
         block_bytes=16 * 1568 * 2048,
         groups=(
