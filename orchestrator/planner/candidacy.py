@@ -21,6 +21,7 @@ from orchestrator.engine.problems import FlagProblem
 from orchestrator.planner.interconnect import interconnect_rank
 from orchestrator.planner.pins import allowed_seats
 from orchestrator.planner.problem import Option, Tenant
+from orchestrator.planner.search import STEP_LIMIT
 from orchestrator.planner.seats import Seat
 from orchestrator.planner.sizing import Leaning, Size, size_on
 
@@ -76,11 +77,15 @@ class Candidacy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ground:
-    """What every service is assessed on: the GPUs, the release and the image of the deployment."""
+    """What every service is assessed on: the GPUs, the release and the image of the deployment.
+
+    `step_limit` bounds a search, in nodes; past it the answer is "not known".
+    """
 
     seats: tuple[Seat, ...]
     release: Release
     image: str | None
+    step_limit: int = STEP_LIMIT
 
     def assess(self, profile: ServiceProfile, facts: ModelFacts, leaning: Leaning = Leaning.PESSIMISTIC) -> Candidacy:
         """Look at every GPU that the profile allows."""
@@ -112,6 +117,7 @@ class _Assessment:
     base: Candidacy
     leaning: Leaning
     sizes_by_kind: dict[Gpu, Size] = field(default_factory=dict)
+    problems_by_kind: dict[tuple[str, Gpu], FlagProblem | None] = field(default_factory=dict)
 
     def result(self, allowed: tuple[int, ...]) -> Candidacy:
         sizes: dict[int, Size] = {}
@@ -147,7 +153,11 @@ class _Assessment:
         return levels_on(size, seat.gpu, place)
 
     def _first_error(self, seat: Seat) -> FlagProblem | None:
-        return next((problem for problem in problems_on(self.ground, self.base, seat) if problem.is_error), None)
+        kind = (seat.host.name, seat.kind)
+        if kind not in self.problems_by_kind:
+            found = problems_on(self.ground, self.base, seat)
+            self.problems_by_kind[kind] = next((problem for problem in found if problem.is_error), None)
+        return self.problems_by_kind[kind]
 
     def _size(self, seat: Seat) -> Size:
         kind = seat.kind

@@ -40,6 +40,11 @@ def plan(*, deployment: Deployment, facts: Mapping[str, ModelFacts], inventory: 
     `facts` holds the model facts of every service by its name.
     """
     ground = Ground(seats=seats_of(inventory), release=deployment.release, image=deployment.image)
+    return plan_on(ground, deployment=deployment, facts=facts, inventory=inventory)
+
+
+def plan_on(ground: Ground, *, deployment: Deployment, facts: Mapping[str, ModelFacts], inventory: Inventory) -> Plan:
+    """`plan` on ground that says how long to search."""
     candidacies = tuple(ground.assess(service, facts[service.name]) for service in deployment.services)
     ports, rejections = hand_out_ports(deployment)
     empty = Plan(
@@ -50,7 +55,7 @@ def plan(*, deployment: Deployment, facts: Mapping[str, ModelFacts], inventory: 
     if refused:
         return replace(empty, rejections=(*refused, *refusing.conflicts()))
     try:
-        solution = solve(problem_of(ground, candidacies))
+        solution = solve(problem_of(ground, candidacies), ground.step_limit)
     except LimitReachedError:
         return replace(empty, rejections=(gave_up(candidacies),))
     if solution is None:
@@ -142,7 +147,7 @@ class _Refusing:
         rest = self._placeable()
         try:
             while True:
-                names = minimal_conflict(problem_of(self.ground, rest))
+                names = minimal_conflict(problem_of(self.ground, rest), self.ground.step_limit)
                 if names is None:
                     return tuple(rejections)
                 conflict = tuple(each for each in rest if each.name in names)
@@ -168,4 +173,5 @@ class _Refusing:
         return replace(rejection, help=tuple(repair.text for repair in repairs))
 
     def _is_close(self, conflict: tuple[Candidacy, ...]) -> bool:
-        return is_feasible(problem_of(self.ground, tuple(self._optimistic(each) for each in conflict)))
+        hopeful = problem_of(self.ground, tuple(self._optimistic(each) for each in conflict))
+        return is_feasible(hopeful, self.ground.step_limit)

@@ -117,6 +117,8 @@ def _available(ground: Ground, candidacy: Candidacy, refusal: Refusal) -> int:
 
 def _counts(ground: Ground, candidacy: Candidacy) -> Iterator[str]:
     """Refused GPUs by reason, each group with its shortest miss and who is in the way."""
+    if len(candidacy.allowed) - len(candidacy.refusals) >= candidacy.world_size:
+        yield "all workers of a group get one `gpu-memory-utilization`, and none suits all GPUs of any group"
     for obstacle in Obstacle:
         group = [refusal for refusal in candidacy.refusals if refusal.obstacle is obstacle]
         if not group:

@@ -18,7 +18,7 @@ from orchestrator.planner.seats import listed, seats_of
 
 _SHORTEST_WORTH_OFFERING = 1024
 _EIGHT_BIT = "fp8"
-_STEPS = 20_000
+_MOST_STEPS = 20_000
 """Nodes per question about a repair: one that takes longer is not offered."""
 
 
@@ -42,7 +42,7 @@ class Company:
         present = (*self.others, *candidacies)
         problem = problem_of(self.ground, present)
         try:
-            return is_feasible(problem, _STEPS)
+            return is_feasible(problem, min(_MOST_STEPS, self.ground.step_limit))
         except LimitReachedError:
             return False
 
@@ -89,12 +89,18 @@ def _higher_ceiling(candidacy: Candidacy, company: Company) -> Repair | None:
     if not any(refusal.obstacle is Obstacle.CEILING for refusal in candidacy.refusals):
         return None
     low, high = 0, LEVELS
+    best = company.ground.assess(_with_ceiling(candidacy, high, company), candidacy.facts)
+    if not company.fits_with(best):
+        return None
     while high - low > 1:
         middle = (low + high) // 2
-        fits = company.fits_with(company.ground.assess(_with_ceiling(candidacy, middle, company), candidacy.facts))
-        low, high = (low, middle) if fits else (middle, high)
+        changed = company.ground.assess(_with_ceiling(candidacy, middle, company), candidacy.facts)
+        if company.fits_with(changed):
+            high, best = middle, changed
+        else:
+            low = middle
     text = f"raise `gpu-memory-utilization` of `{candidacy.name}` to {high / LEVELS:g} or more"
-    return _tried(candidacy, company, _with_ceiling(candidacy, high, company), text)
+    return Repair(text=text, repaired=(best,))
 
 
 def _with_ceiling(candidacy: Candidacy, level: int, company: Company) -> ServiceProfile:
@@ -119,16 +125,18 @@ def _shorter(candidacy: Candidacy, company: Company) -> Repair | None:
 def shorter_together(members: tuple[Candidacy, ...], company: Company) -> Repair | None:
     """The greatest common max-model-len of some services with which everybody fits, to the token."""
     longest = max((_length(each) for each in members), default=0)
-    low, high = _SHORTEST_WORTH_OFFERING - 1, longest
+    low, high = _SHORTEST_WORTH_OFFERING, longest
+    if low >= high or not company.fits_with(*_cut(members, low, company)):
+        return None
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (middle, high) if company.fits_with(*_cut(members, middle, company)) else (low, middle)
-    cut = _cut(members, low, company)
-    if low < _SHORTEST_WORTH_OFFERING or not company.fits_with(*cut):
-        return None
     names = listed(f"`{each.name}`" for each in members if _length(each) > low)
     each_word = " each" if len(members) > 1 else ""
-    return Repair(text=f"lower `max-model-len` of {names} from {longest} to {low}{each_word}, or less", repaired=cut)
+    return Repair(
+        text=f"lower `max-model-len` of {names} from {longest} to {low}{each_word}, or less",
+        repaired=_cut(members, low, company),
+    )
 
 
 def _length(candidacy: Candidacy) -> int:

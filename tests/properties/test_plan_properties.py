@@ -78,7 +78,7 @@ def assert_holds(plan: Plan, services: tuple[ServiceProfile, ...]) -> None:
         assert all(worker.prediction.verdict is Verdict.STARTS for worker in placement.workers)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(seeds)
 def test_everything_is_placed_within_what_is_free_or_refused_with_a_reason(seed: int) -> None:
     inventory, services = random_case(seed)
@@ -94,7 +94,7 @@ def test_everything_is_placed_within_what_is_free_or_refused_with_a_reason(seed:
         assert {rejection.service, *rejection.others} <= {each.name for each in services}
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(seeds, st.randoms(use_true_random=False))
 def test_the_order_of_the_gpus_in_the_inventory_does_not_matter(seed: int, random: Random) -> None:
     inventory, services = random_case(seed)
@@ -106,7 +106,7 @@ def test_the_order_of_the_gpus_in_the_inventory_does_not_matter(seed: int, rando
     assert (one.placements, one.rejections, one.warnings) == (other.placements, other.rejections, other.warnings)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(seeds)
 def test_neither_another_gpu_nor_a_service_less_makes_it_impossible(seed: int) -> None:
     inventory, services = random_case(seed)
@@ -118,7 +118,7 @@ def test_neither_another_gpu_nor_a_service_less_makes_it_impossible(seed: int) -
         assert planned(inventory, *(each for each in services if each is not left_out)).is_feasible
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(seeds)
 def test_the_services_of_a_conflict_fit_when_any_one_of_them_is_left_out(seed: int) -> None:
     inventory, services = random_case(seed)

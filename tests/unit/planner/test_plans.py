@@ -15,6 +15,7 @@ from tests.unit.planner.planner_samples import (
     LARGE,
     MIDDLE,
     SMALL,
+    YARN,
     cards,
     display,
     gpu,
@@ -246,12 +247,10 @@ def test_pipeline_and_tensor_parallel_groups_take_their_product_of_gpus() -> Non
     assert plan.placement("a").granted["tensor-parallel-size"] == 2
 
 
-def test_a_warning_about_flags_on_the_chosen_card_is_passed_on() -> None:
-    ampere = gpu(0, name="NVIDIA A10G", compute_capability=(8, 6))
-    plan = planned(rig(ampere), service("a", MIDDLE, kv_cache_dtype="fp8", max_model_len=8192))
-    flags = [warning for warning in plan.warnings if warning.code.startswith("W2")]
-    assert all(warning.blame[0] == "vllm" for warning in flags)
-    assert plan.is_feasible
+def test_a_warning_about_flags_is_passed_on_with_the_key_to_blame() -> None:
+    plan = planned(cards(1), service("a", MIDDLE, vllm={"rope-scaling": YARN, "max-model-len": 8192}))
+    (warning,) = plan.warnings
+    assert (warning.code, warning.service, warning.blame) == ("W202", "a", ("vllm", "rope-scaling"))
 
 
 def test_the_order_of_gpus_and_links_in_the_inventory_does_not_matter() -> None:

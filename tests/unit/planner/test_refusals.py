@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-
-import pytest
+from typing import Any
 
 from orchestrator.domain.plan import Plan, Rejection
 from orchestrator.domain.profile import ServiceProfile, Sharing
 from orchestrator.domain.units import GIB
-from orchestrator.planner import candidacy as candidacy_room
 from orchestrator.planner.candidacy import Ground
-from orchestrator.planner.rejections import gave_up
-from orchestrator.planner.repairs import Company
+from orchestrator.planner.planning import plan_on
+from orchestrator.planner.repairs import Company, leave_out, other_cards
 from orchestrator.planner.seats import listed, occupants, seats_of
 from tests.unit.planner.planner_samples import (
     LARGE,
     MIDDLE,
     SMALL,
+    YARN,
     cards,
     deployment,
     display,
@@ -274,20 +273,72 @@ def _pair(length: int) -> tuple[ServiceProfile, ...]:
     return (service("a", MIDDLE, max_model_len=length), service("b", MIDDLE, max_model_len=length))
 
 
-def test_more_sets_of_gpus_than_can_be_looked_at_are_refused_and_not_cut(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(candidacy_room, "MOST_SETS", 2)
-    rejection = only(planned(cards(3), service("a", LARGE, tensor_parallel_size=2, max_model_len=8192)))
+def test_more_sets_of_gpus_than_can_be_looked_at_are_refused_and_not_cut() -> None:
+    rejection = only(planned(cards(40), service("a", LARGE, tensor_parallel_size=8, max_model_len=8192)))
     assert (rejection.code, rejection.blame) == ("E510", ("gpus",))
-    assert rejection.help == ("name its 2 GPUs under `gpus:`",)
+    assert rejection.message == "`a` could take 76,904,685 sets of GPUs, too many to look at"
+    assert rejection.help == ("name its 8 GPUs under `gpus:`",)
+
+
+def searched(step_limit: int, *services: ServiceProfile, gpu_count: int = 3) -> Plan:
+    inventory = cards(gpu_count)
+    wanted = deployment(*services)
+    ground = Ground(seats=seats_of(inventory), release=wanted.release, image=wanted.image, step_limit=step_limit)
+    return plan_on(ground, deployment=wanted, facts=facts_for(*services), inventory=inventory)
+
+
+def crowd(count: int, **flags: Any) -> list[ServiceProfile]:
+    return [service(f"s{number}", SMALL, max_model_len=2048 + 2048 * number, **flags) for number in range(count)]
 
 
 def test_a_search_that_was_given_up_is_not_called_impossible() -> None:
-    profile = service("a", SMALL)
-    ground = Ground(seats=seats_of(cards(1)), release=deployment().release, image=None)
-    rejection = gave_up((ground.assess(profile, facts_for(profile)["a"]),))
-    assert rejection.code == "E509"
+    rejection = only(searched(3, *crowd(5)))
+    assert (rejection.code, rejection.service) == ("E509", "s0")
+    assert rejection.others == ("s1", "s2", "s3", "s4")
     assert rejection.notes == ("nothing is said about whether the services fit",)
-    assert Company(ground=ground, others=()).fits_with()
+
+
+def test_a_search_for_a_conflict_that_was_given_up_says_so_beside_what_is_known() -> None:
+    plan = searched(3, *crowd(5), service("lost", SMALL, gpus=(9,)))
+    assert [rejection.code for rejection in plan.rejections] == ["E501", "E509"]
+
+
+def test_a_placement_that_is_not_proven_best_says_so() -> None:
+    hasty, thorough = searched(8, *crowd(6)), searched(100_000, *crowd(6))
+    assert hasty.is_feasible
+    assert re.fullmatch(r"the best placement found within \d+ steps; a better one may exist", hasty.search_notes[0])
+    assert thorough.search_notes == ()
+
+
+def test_a_repair_that_takes_too_long_to_check_is_not_offered() -> None:
+    profile = service("long", MIDDLE, max_model_len=900_000, vllm={"rope-scaling": YARN})
+    profile = with_flags(profile, max_model_len=131072)
+    plan = searched(3, *crowd(5), profile)
+    first = plan.rejections[0]
+    assert (first.code, first.service) == ("E506", "long")
+    assert not any("lower `max-model-len`" in line for line in first.help)
+
+
+def test_one_utilization_for_unlike_gpus_may_suit_none() -> None:
+    big = gpu(1, total_bytes=48 * GIB, free_bytes=20 * GIB, cuda_total_bytes=47 * GIB, name="NVIDIA RTX A6000")
+    rejection = only(planned(rig(gpu(0), big), service("a", LARGE, tensor_parallel_size=2, max_model_len=30000)))
+    assert rejection.message == "`a` does not fit: 2 of 2 GPUs can take one of its 2 workers"
+    assert rejection.notes == (
+        "all workers of a group get one `gpu-memory-utilization`, and none suits all GPUs of any group",
+    )
+    assert rejection.blame == ("gpus",)
+
+
+def test_nothing_to_leave_out_where_one_alone_is_already_too_much() -> None:
+    ground = Ground(seats=seats_of(cards(1)), release=deployment().release, image=None)
+    profile = service("a", LARGE)
+    assert leave_out((ground.assess(profile, facts_for(profile)["a"]),), Company(ground=ground, others=())) is None
+
+
+def test_a_service_that_fits_on_no_known_card_is_offered_none() -> None:
+    ground = Ground(seats=seats_of(cards(1)), release=deployment().release, image=None)
+    profile = service("a", LARGE, kv_cache_memory_bytes=900 * GIB)
+    assert other_cards(ground.assess(profile, facts_for(profile)["a"]), Company(ground=ground, others=())) is None
 
 
 def test_port_findings_come_with_the_others() -> None:

@@ -59,6 +59,18 @@ def test_the_heaviest_group_gets_the_best_connected_pair() -> None:
     assert [option.gpus for option in solution.options] == [(2, 3), (0, 1)]
 
 
+def test_a_better_link_that_would_leave_somebody_out_is_not_taken() -> None:
+    line = share()
+    ranks = {(0, 1): 5, (2, 3): 2, (4, 5): 0}
+    options = tuple(
+        Option(gpus=pair, shares=(line, line), least=600, ceiling=900, rank=(rank,)) for pair, rank in ranks.items()
+    )
+    group = Tenant(name="group", options=options)
+    solution = solve(Problem(tenants=(group, flexible("pinned", 600, (4,))), free=(1000,) * 6))
+    assert solution is not None
+    assert [option.gpus for option in solution.options] == [(2, 3), (4,)]
+
+
 def test_headroom_counts_before_the_number_of_gpus() -> None:
     solution = solve(Problem(tenants=(flexible("a", 300), flexible("b", 300)), free=(1000, 1000)))
     assert solution is not None
