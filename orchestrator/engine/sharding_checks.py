@@ -12,6 +12,9 @@ from orchestrator.engine.problems import FlagProblem
 
 _GROUPED = ("awq", "awq_marlin", "auto_awq", "gptq", "gptq_marlin", "auto_gptq", "compressed-tensors")
 
+_VOCABULARY_UNIT = 64
+"""vLLM pads the vocabulary to a multiple of this before it divides it."""
+
 _WHOLE_EXPERTS = ("or keep experts whole with `enable-expert-parallel: true`",)
 
 
@@ -23,7 +26,7 @@ def check_sharding(*, vllm: Mapping[str, FlagValue], release: Release, config: M
         return ()
     is_expert_parallel = flags.get("enable-expert-parallel") is True
     widths = dict(_sharded_widths(config, is_expert_parallel=is_expert_parallel))
-    found = (*_heads(size, config), *_widths(size, widths), *_groups(size, widths, config))
+    found = tuple(_misfits(size, config, widths))
     key = next((key for key in vllm if key.replace("_", "-") == "tensor-parallel-size"), "tensor-parallel-size")
     largest = _largest_size(size, config, widths)
     return tuple(
@@ -43,10 +46,14 @@ def check_sharding(*, vllm: Mapping[str, FlagValue], release: Release, config: M
 def _largest_size(size: int, config: ModelConfig, widths: Mapping[str, int]) -> int:
     """The largest smaller size without a finding; 1 always works."""
     smaller = (each for each in range(min(size - 1, config.num_attention_heads), 1, -1))
-    fitting = (
-        each for each in smaller if not (*_heads(each, config), *_widths(each, widths), *_groups(each, widths, config))
-    )
-    return next(fitting, 1)
+    return next((each for each in smaller if not any(_misfits(each, config, widths))), 1)
+
+
+def _misfits(size: int, config: ModelConfig, widths: Mapping[str, int]) -> Iterator[tuple[str, str]]:
+    yield from _heads(size, config)
+    yield from _vocabulary(size, config)
+    yield from _widths(size, widths)
+    yield from _groups(size, widths, config)
 
 
 def _sharded_widths(config: ModelConfig, *, is_expert_parallel: bool) -> Iterator[tuple[str, int]]:
@@ -70,6 +77,12 @@ def _heads(size: int, config: ModelConfig) -> Iterator[tuple[str, str]]:
         yield "E224", f"{heads} attention heads"
     elif not is_latent and kv_heads and kv_heads % size and size % kv_heads:
         yield "E224", f"{kv_heads} key-value heads"
+
+
+def _vocabulary(size: int, config: ModelConfig) -> Iterator[tuple[str, str]]:
+    padded = -(-config.vocab_size // _VOCABULARY_UNIT) * _VOCABULARY_UNIT
+    if padded % size:
+        yield "E225", f"vocabulary of {padded} (padded to a multiple of {_VOCABULARY_UNIT})"
 
 
 def _widths(size: int, widths: Mapping[str, int]) -> Iterator[tuple[str, str]]:
