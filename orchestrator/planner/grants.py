@@ -177,7 +177,7 @@ def _utilization_reasons(ground: Ground, grant: Grant, grants: tuple[Grant, ...]
 
 def _card_reason(seat: Seat, size: Size, largest: int) -> str:
     outside = size.footprint.outside.high
-    in_use = size.largest(seat.gpu.total_bytes) > largest
+    in_use = seat.gpu.free_bytes < size.footprint.cuda_total.low
     free = f" and {gib_text(seat.gpu.free_bytes)} are free" if in_use else ""
     return (
         f"{seat.label}: CUDA's total is {gib_text(size.footprint.cuda_total.expected)}{free}, context and what else is"

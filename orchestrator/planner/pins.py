@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from orchestrator.domain.plan import Rejection
 from orchestrator.domain.profile import ServiceProfile
 from orchestrator.planner.seats import Seat, listed
@@ -21,9 +23,17 @@ def allowed_seats(
         if wrong is not None:
             rejections.append(wrong)
         found.update(places)
+    existing = sum(1 for seat in seats if seat.gpu.is_assignable)
+    if rejections and existing < world_size:
+        bigger = (_bigger_host(world_size),)
+        return tuple(replace(each, help=bigger if each.code == "E501" else each.help) for each in rejections)
     if not rejections and len(found) < world_size:
-        rejections.append(_too_few(profile.name, len(found), world_size, seats))
+        return (_too_few(profile.name, len(found), world_size, existing),)
     return tuple(rejections) or tuple(sorted(found))
+
+
+def _bigger_host(world_size: int) -> str:
+    return f"plan on a host with {world_size} GPU{'s' if world_size > 1 else ''} or more"
 
 
 def _wrong_pin(
@@ -37,7 +47,7 @@ def _wrong_pin(
             message=f"no GPU has the {what} `{pin}`",
             blame=("gpus", number),
             notes=(_what_exists(seats, by_uuid=isinstance(pin, str)),),
-            help=(f"name one of them, or leave `gpus:` out and `{service}` is placed where it fits",),
+            help=("name GPUs that exist",),
         )
     parent = next((seat for seat in found if not seat.gpu.is_assignable), None)
     if parent is None:
@@ -55,21 +65,18 @@ def _wrong_pin(
 
 def _what_exists(seats: tuple[Seat, ...], *, by_uuid: bool) -> str:
     usable = [seat for seat in seats if seat.gpu.is_assignable]
+    verb = "is" if len(usable) == 1 else "are"
     if by_uuid:
-        return f"there are {listed(f'`{seat.gpu.uuid}` ({seat.label}, {seat.gpu.name})' for seat in usable)}"
-    return f"there are {listed(f'{seat.label} ({seat.gpu.name})' for seat in usable)}"
+        return f"there {verb} {listed(f'`{seat.gpu.uuid}` ({seat.label}, {seat.gpu.name})' for seat in usable)}"
+    return f"there {verb} {listed(f'{seat.label} ({seat.gpu.name})' for seat in usable)}"
 
 
-def _too_few(service: str, named: int, world_size: int, seats: tuple[Seat, ...]) -> Rejection:
-    existing = sum(1 for seat in seats if seat.gpu.is_assignable)
-    enough = existing >= world_size
+def _too_few(service: str, named: int, world_size: int, existing: int) -> Rejection:
     return Rejection(
         code="E503",
         service=service,
         message=f"`gpus` names {named} GPU{'s' if named != 1 else ''}, and `{service}` runs on {world_size}",
         blame=("gpus",),
         notes=(f"one GPU per worker: tensor, pipeline and data parallel sizes multiply to {world_size}",),
-        help=(
-            f"name {world_size} of the {existing} GPUs" if enough else f"plan on a host with {world_size} GPUs or more",
-        ),
+        help=(f"name {world_size} of the {existing} GPUs" if existing >= world_size else _bigger_host(world_size),),
     )

@@ -111,20 +111,20 @@ class _Refusing:
     ) -> tuple[tuple[Rejection, ...], dict[str, Candidacy]]:
         """The rejections of one service, and the services as they are after the first of the repairs offered."""
         reasons = nowhere(self.ground, candidacy)
-        if not candidacy.sizes or candidacy.too_many_sets:
+        if not (candidacy.sizes or candidacy.rejections) or candidacy.too_many_sets:
             return reasons, {}
         repairs = self._repairs(candidacy, Company(ground=self.ground, others=others))
-        if self._optimistic(candidacy).options:
+        if candidacy.sizes and self._optimistic(candidacy).options:
             reasons = (too_close(self.ground, candidacy),)
         offered = tuple(repair.text for repair in repairs[:_MOST_REPAIRS])
         first = next((repair.repaired for repair in repairs), ())
-        explained = tuple(replace(reason, help=(*offered, *reason.help)) for reason in reasons)
+        explained = tuple(replace(reason, help=(*reason.help, *offered)) for reason in reasons)
         return explained, {each.name: each for each in first}
 
     def _repairs(self, candidacy: Candidacy, company: Company) -> tuple[Repair, ...]:
         """Repairs of the service alone; else of all who may sit on the same GPUs; else another card."""
         single = tuple(repairs_for(candidacy, company))
-        if single:
+        if single or candidacy.rejections:
             return single
         together = self._together((candidacy,), company)
         last = together or other_cards(candidacy, company)

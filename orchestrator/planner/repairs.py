@@ -66,7 +66,7 @@ def problem_of(ground: Ground, candidacies: tuple[Candidacy, ...]) -> Problem:
 
 def repairs_for(candidacy: Candidacy, company: Company) -> Iterator[Repair]:
     """Repairs of one service that let it and its company fit, the mildest first."""
-    for attempt in (_shared, _higher_ceiling, _eight_bit_cache, _shorter, _anywhere):
+    for attempt in (_shared, _higher_ceiling, _eight_bit_cache, _shorter, anywhere):
         repair = attempt(candidacy, company)
         if repair is not None:
             yield repair
@@ -156,11 +156,12 @@ def _with_length(candidacy: Candidacy, length: int, company: Company) -> Service
     return replace(candidacy.profile, vllm=flags)
 
 
-def _anywhere(candidacy: Candidacy, company: Company) -> Repair | None:
+def anywhere(candidacy: Candidacy, company: Company) -> Repair | None:
+    """The service without its pins."""
     if candidacy.profile.gpus is None:
         return None
     profile = replace(candidacy.profile, gpus=None)
-    text = f"leave `gpus:` of `{candidacy.name}` out: there is room for it elsewhere"
+    text = f"leave `gpus:` of `{candidacy.name}` out: there is room for it without"
     return _tried(candidacy, company, profile, text)
 
 

@@ -56,14 +56,20 @@ def test_a_pin_on_an_index_that_does_not_exist_names_what_does() -> None:
         message="no GPU has the index `7`",
         blame=("gpus", 1),
         notes=("there are GPU 0 (NVIDIA GeForce RTX 4090) and GPU 1 (NVIDIA GeForce RTX 4090)",),
-        help=("name one of them, or leave `gpus:` out and `a` is placed where it fits",),
+        help=("name GPUs that exist", "leave `gpus:` of `a` out: there is room for it without"),
     )
 
 
 def test_a_pin_on_an_unknown_uuid_names_the_uuids() -> None:
     rejection = only(planned(cards(1), service("a", SMALL, gpus=("GPU-x",))))
     assert rejection.message == "no GPU has the UUID `GPU-x`"
-    assert rejection.notes == ("there are `GPU-0` (GPU 0, NVIDIA GeForce RTX 4090)",)
+    assert rejection.notes == ("there is `GPU-0` (GPU 0, NVIDIA GeForce RTX 4090)",)
+
+
+def test_a_pin_that_does_not_exist_is_not_told_to_go_where_nothing_fits_either() -> None:
+    one = service("a", LARGE, gpus=(0, 1), tensor_parallel_size=2)
+    assert only(planned(cards(1), one)).help == ("plan on a host with 2 GPUs or more",)
+    assert only(planned(cards(1), service("b", LARGE, gpus=(3,)))).help == ("name GPUs that exist",)
 
 
 def test_a_card_in_mig_mode_cannot_be_pinned_but_its_slice_can() -> None:
@@ -92,7 +98,7 @@ def test_slices_do_not_form_groups() -> None:
 def test_fewer_pins_than_workers() -> None:
     rejection = only(planned(cards(3), service("a", LARGE, gpus=(0,), tensor_parallel_size=2)))
     assert (rejection.code, rejection.message) == ("E503", "`gpus` names 1 GPU, and `a` runs on 2")
-    assert rejection.help == ("name 2 of the 3 GPUs",)
+    assert rejection.help == ("name 2 of the 3 GPUs", "leave `gpus:` of `a` out: there is room for it without")
     alone = only(planned(cards(1), service("a", LARGE, gpus=(0,), tensor_parallel_size=2)))
     assert alone.help == ("plan on a host with 2 GPUs or more",)
 
@@ -170,7 +176,7 @@ def test_processes_that_stand_in_the_way_are_named() -> None:
     assert rejection.blame == ("gpus",)
     assert "too full with what others hold now" in rejection.notes[0]
     assert rejection.notes[1] == "on GPU 0: Xorg (pid 123, 12.00 GiB)"
-    assert "leave `gpus:` of `a` out: there is room for it elsewhere" in rejection.help
+    assert "leave `gpus:` of `a` out: there is room for it without" in rejection.help
 
 
 def test_a_flag_that_no_card_takes_is_refused_with_the_code_of_the_flag() -> None:
