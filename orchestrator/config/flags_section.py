@@ -17,6 +17,10 @@ from orchestrator.engine.flags import plain_name
 from orchestrator.engine.problems import FlagProblem
 
 
+MAX_FLAGS = 1000
+"""No release has half as many; looking for the nearest name of each takes its time."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlagsSection:
     """One `vllm:` section as written in one file, under `path`. `broken` keys have their finding already."""
@@ -96,7 +100,19 @@ def _is_hidden(meaning: tuple[str, ...], hiding: Iterable[tuple[str, ...]]) -> b
 
 def check_effective(flags: EffectiveFlags, release: Release) -> list[Diagnostic]:
     """What the release says about the flags, each finding at its line in the service's or the deployment's file."""
+    if len(flags.values) > MAX_FLAGS:
+        return [_too_many(flags)]
     return [_finding(problem, flags, release) for problem in check_flags(flags.values, release)]
+
+
+def _too_many(flags: EffectiveFlags) -> Diagnostic:
+    return Diagnostic(
+        code="E112",
+        message="too many flags under `vllm:`",
+        span=flags.own.places.key(flags.own.path),
+        notes=(f"{len(flags.values):,} flags; at most {MAX_FLAGS:,} are checked, more than vLLM has",),
+        help=("keep the flags that are meant",),
+    )
 
 
 def _finding(problem: FlagProblem, flags: EffectiveFlags, release: Release) -> Diagnostic:

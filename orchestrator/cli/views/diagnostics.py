@@ -135,7 +135,7 @@ class _Sources:
         lines = [line.removesuffix("\r") for line in text.split("\n")]
         for span in self._hidden.get(file, ()):
             _hide(lines, span)
-        return lines
+        return [masked(line) for line in lines]
 
 
 def _hide(lines: list[str], span: Span) -> None:
@@ -158,7 +158,6 @@ class _Excerpt(NamedTuple):
 def _excerpt(line: str, span: Span) -> _Excerpt:
     start = min(span.column - 1, len(line))
     end = min(span.end_column - 1, len(line)) if span.end_line == span.line else len(line)
-    line = masked(line)
     first, last = _clip(line, start)
     before, under, after = (
         _shown(part)

@@ -230,3 +230,27 @@ def test_the_kind_of_a_file_is_known_by_its_keys(text: str, kind: str) -> None:
 def test_an_empty_section_has_no_flags() -> None:
     assert outline_of(parse("- 1\n", "f")) == Outline(file="f")
     assert FlagsSection().values == {}
+
+
+def test_thousands_of_flags_are_one_finding() -> None:
+    _, findings = load(SMALLEST + "vllm:\n" + "".join(f"  flag-{number}: 1\n" for number in range(1001)))
+
+    assert findings == ["E112 3:1 too many flags under `vllm:` | keep the flags that are meant"]
+
+
+def test_text_that_cannot_be_shown_whole_is_clipped() -> None:
+    _, (finding,) = load(SMALLEST + f"priority: {'x' * 500}\n")
+
+    assert f"not the text `{'x' * 60}…`" in finding
+
+
+def test_a_list_in_a_flag_is_read_and_its_parts_have_places() -> None:
+    profile, findings = load(SMALLEST + "vllm: {cudagraph-capture-sizes: [1, 2, 4]}\n")
+
+    assert findings == []
+    assert profile is not None
+    assert profile.vllm == {"cudagraph-capture-sizes": [1, 2, 4]}
+    assert profile.places.value(("vllm", "cudagraph-capture-sizes", 1)).column == 37
+    assert ("vllm", "cudagraph-capture-sizes", 1) not in profile.places.keys
+    assert len(profile.places.keys) == 4
+    assert len(profile.places.values) == 7
