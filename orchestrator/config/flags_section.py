@@ -16,7 +16,6 @@ from orchestrator.engine.checks import check_flags
 from orchestrator.engine.flags import plain_name
 from orchestrator.engine.problems import FlagProblem
 
-
 MAX_FLAGS = 1000
 """No release has half as many; looking for the nearest name of each takes its time."""
 

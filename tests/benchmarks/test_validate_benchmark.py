@@ -22,6 +22,8 @@ def test_validate_as_a_whole_process(benchmark: BenchmarkFixture, tmp_path: Path
     (tmp_path / "deployment.yaml").write_text(text, encoding="utf-8")
     command = [sys.executable, "-m", "orchestrator.cli.main", "validate", str(tmp_path)]
 
-    done = benchmark.pedantic(subprocess.run, (command,), {"capture_output": True, "check": True}, rounds=3)
+    done = benchmark.pedantic(  # type: ignore[no-untyped-call]
+        subprocess.run, (command,), {"capture_output": True, "check": True}, rounds=3
+    )
 
     assert f"{count} services valid" in done.stdout.decode()
