@@ -82,7 +82,7 @@ def test_every_code_of_a_finding_about_files_is_explained() -> None:
     ]
     used = {code for file in sources for code in re.findall(r'"([EWN]1\d\d)"', file.read_text(encoding="utf-8"))}
     explained = set(
-        re.findall(r"^\| ([EWN]1\d\d) \|", (REPOSITORY / "docs" / "codes.md").read_text(encoding="utf-8"), re.M)
+        re.findall(r"^\| `([EWN]1\d\d)` \|", (REPOSITORY / "docs" / "codes.md").read_text(encoding="utf-8"), re.M)
     )
 
     assert used == explained
