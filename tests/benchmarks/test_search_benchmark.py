@@ -23,13 +23,16 @@ def linear_share(base: int, inside: int, required: int) -> Share:
 
 
 def tight_problem(seed: int, tenant_count: int = 16, gpu_count: int = 8, filling: float = 0.97) -> Problem:
-    """Tenants whose least claims together fill `filling` of all GPUs, in random parts."""
+    """Every GPU is cut into random least shares that fill `filling` of it, so there is a placement; then shuffled."""
     random = Random(seed)
-    parts = [random.uniform(0.15, 0.85) for _ in range(tenant_count)]
-    scale = filling * gpu_count / sum(parts)
+    owners = [*range(gpu_count), *(random.randrange(gpu_count) for _ in range(tenant_count - gpu_count))]
+    leasts: list[int] = []
+    for gpu in range(gpu_count):
+        parts = [random.uniform(0.5, 3.0) for owner in owners if owner == gpu]
+        leasts.extend(max(1, int(1000 * filling * part / sum(parts))) for part in parts)
+    random.shuffle(leasts)
     tenants = []
-    for number, part in enumerate(parts):
-        least = min(990, max(20, int(part * scale * 1000)))
+    for number, least in enumerate(leasts):
         inside = int(least * GPU_BYTES / 1000 * random.uniform(0.4, 0.8))
         share = linear_share(0, inside, GPU_BYTES * least // 1000 - inside)
         options = tuple(Option(gpus=(gpu,), shares=(share,), least=least, ceiling=1000) for gpu in range(gpu_count))
