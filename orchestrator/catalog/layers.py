@@ -95,11 +95,8 @@ def _rope_less_layers_are_full(text: Fields, number: int, num_layers: int) -> La
 
 
 def _one_window_or_none(text: Fields, number: int, num_layers: int) -> LayerKind:
-    """Families with one window for all layers; a window that no request outgrows is none."""
-    if not text.has("sliding_window") or not text.boolean("use_sliding_window", True):
-        return _FULL
-    longest = text.integer("max_position_embeddings", default=0, least=0)
-    return _SLIDING if text.integer("sliding_window") < longest else _FULL
+    """Families with one window for all layers; vLLM keeps blocks for a window even where no request outgrows it."""
+    return _SLIDING if text.has("sliding_window") and text.boolean("use_sliding_window", True) else _FULL
 
 
 _FAMILY_RULES: tuple[tuple[str, _Rule], ...] = (

@@ -160,6 +160,8 @@ KNOWN_FAMILIES = (
     "google/gemma-2-2b",
     "google/gemma-3-1b-it",
     "microsoft/Phi-3-mini-4k-instruct",
+    "microsoft/Phi-3-mini-128k-instruct",
+    "microsoft/Phi-4-mini-instruct",
     "mistralai/Mistral-7B-v0.1",
     "mistralai/Mistral-7B-Instruct-v0.3",
     "mistralai/Mixtral-8x7B-v0.1",

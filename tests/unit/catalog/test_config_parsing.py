@@ -129,7 +129,7 @@ def test_layer_types_are_counted_by_kind() -> None:
         ("gemma3_text", {"sliding_window": 64}, (sliding(4, 64),)),
         ("cohere2", {"sliding_window": 64}, (sliding(3, 64), full(1))),
         ("mistral", {"sliding_window": 64}, (sliding(4, 64),)),
-        ("mistral", {"sliding_window": 2048}, (full(4),)),
+        ("mistral", {"sliding_window": 2048}, (sliding(4, 2048),)),
         ("mistral", {"sliding_window": None}, (full(4),)),
         ("phi3", {"sliding_window": 64, "use_sliding_window": False}, (full(4),)),
         (
