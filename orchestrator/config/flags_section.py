@@ -101,7 +101,14 @@ def check_effective(flags: EffectiveFlags, release: Release) -> list[Diagnostic]
     """What the release says about the flags, each finding at its line in the service's or the deployment's file."""
     if len(flags.values) > MAX_FLAGS:
         return [_too_many(flags)]
-    return [_finding(problem, flags, release) for problem in check_flags(flags.values, release)]
+    problems = [*check_flags(flags.values, release), *_unknown_names(flags.own.broken, release)]
+    return [_finding(problem, flags, release) for problem in problems]
+
+
+def _unknown_names(keys: Iterable[str], release: Release) -> Iterator[FlagProblem]:
+    """Findings about the names of keys whose values are broken and have their finding already."""
+    for key in sorted(keys):
+        yield from (problem for problem in check_flags({key: None}, release) if not problem.on_value)
 
 
 def _too_many(flags: EffectiveFlags) -> Diagnostic:

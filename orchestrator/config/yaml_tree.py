@@ -31,6 +31,7 @@ MAX_NODES = 100_000
 """Nodes of one file after every alias has been replaced by what it stands for."""
 
 _SHOWN = 60
+_SHOWN_OF_SENTENCE = 240
 _PARSERS_DISAGREE = re.compile(r"\t|[|>][-+0-9]*#")
 """Texts that the C parser and the Python one read differently: tabs, and a comment glued to a block indicator."""
 
@@ -238,9 +239,10 @@ class _Builder:
             return ScalarNode(text, text, False, place)
         value = resolve(text)
         if isinstance(value, Ambiguity):
-            note = f"it could mean {_clipped(value.meanings)}"
+            note = f"it could mean {_clipped(value.meanings, _SHOWN_OF_SENTENCE)}"
             message = f"`{_clipped(text)}` is ambiguous"
-            self._add("E107", message, place, help_=_clipped(value.help), label="two meanings", note=note)
+            help_ = _clipped(value.help, _SHOWN_OF_SENTENCE)
+            self._add("E107", message, place, help_=help_, label="two meanings", note=note)
             return BrokenNode(place)
         return ScalarNode(value, text, True, place)
 
@@ -386,5 +388,5 @@ _STEPS: dict[type, Callable[[_Builder, Any], None]] = {
 }
 
 
-def _clipped(text: str) -> str:
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+def _clipped(text: str, most: int = _SHOWN) -> str:
+    return text if len(text) <= most else f"{text[:most]}…"
