@@ -83,6 +83,7 @@ def finding_of(rejection: Rejection, deployment: Deployment, severity: Severity)
         message=rejection.message,
         severity=severity,
         span=_blamed(service, rejection),
+        label=_label(service, rejection),
         notes=(*numbers, *rejection.notes),
         help=rejection.help,
     )
@@ -94,6 +95,15 @@ def _blamed(service: ServiceProfile, rejection: Rejection) -> Span:
             return service.flag_value(flag)
         case path:
             return service.places.value(path)
+
+
+def _label(service: ServiceProfile, rejection: Rejection) -> str:
+    """Says so where the blame is on a value that was never written."""
+    match rejection.blame:
+        case ("vllm", str(flag)) if flag not in service.vllm:
+            return f"`{flag}` is not set here: the default counts"
+        case _:
+            return ""
 
 
 def _numbers(rejection: Rejection) -> tuple[str, ...]:

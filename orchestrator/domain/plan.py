@@ -173,7 +173,7 @@ class Rejection:
     """Why a service (or a set of them) cannot be placed.
 
     `blame` names the key path to point at in the profile of `service`; `others` the services it collides with;
-    `asked_bytes` and `available_bytes` the numbers; `help` repairs that work; `gpus` counts "2 of 3 GPUs".
+    `asked_bytes` and `available_bytes` the numbers, `notes` what was counted, `help` repairs that work.
     """
 
     code: str
