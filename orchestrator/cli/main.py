@@ -14,7 +14,9 @@ from orchestrator.cli.gpus import gpus
 from orchestrator.cli.plan import plan
 from orchestrator.cli.render import render
 from orchestrator.cli.schema import schema
+from orchestrator.cli.terminal import print_findings
 from orchestrator.cli.validate import validate
+from orchestrator.domain.diagnostics import Report
 from orchestrator.domain.failures import OutsideFailure
 
 app = typer.Typer(
@@ -52,7 +54,7 @@ def run() -> None:
     try:
         app()
     except OutsideFailure as failure:
-        _report_failure(failure)
+        print_findings(Report([failure.finding]), {})
         sys.exit(ExitCode.OUTSIDE)
     except KeyboardInterrupt:
         typer.echo("interrupted; nothing was changed", err=True)
@@ -63,15 +65,6 @@ def run() -> None:
     except Exception as bug:
         _report_bug(bug)
         sys.exit(ExitCode.OUR_BUG)
-
-
-def _report_failure(failure: OutsideFailure) -> None:
-    finding = failure.finding
-    typer.echo(f"error[{finding.code}]: {finding.message}", err=True)
-    for note in finding.notes:
-        typer.echo(f"  = note: {note}", err=True)
-    for line in finding.help:
-        typer.echo(f"  = help: {line}", err=True)
 
 
 def _report_bug(bug: Exception) -> None:
