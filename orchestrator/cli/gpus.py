@@ -7,20 +7,13 @@ from typing import Annotated
 import typer
 
 from orchestrator.cli.exit_codes import ExitCode
+from orchestrator.cli.options import InventoryOption
 from orchestrator.cli.terminal import colour_wanted, print_findings, width_of_terminal
 from orchestrator.domain.diagnostics import Report
 
 
 def gpus(
-    inventory: Annotated[
-        str | None,
-        typer.Option(
-            "--inventory",
-            "-i",
-            metavar="FILE|3xRTX4090",
-            help="Show these GPUs instead of this machine's: a file from `orchestrate gpus --json`, or a short form.",
-        ),
-    ] = None,
+    inventory: InventoryOption = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print an inventory file, which `plan --inventory FILE` accepts.")
     ] = False,

@@ -23,6 +23,11 @@ class PlannedProject:
     facts: Mapping[str, ModelFacts] = field(default_factory=dict)
     plan: Plan | None = None
 
+    @property
+    def holds(self) -> bool:
+        """Every service has its place, and nothing else is wrong."""
+        return self.plan is not None and self.plan.is_feasible and not self.report.has_errors
+
 
 def make_plan(paths: Sequence[str], *, inventory_option: str | None, offline: bool) -> PlannedProject:
     """Read the profiles, learn about models and GPUs, and plan. Findings are collected in `report`.

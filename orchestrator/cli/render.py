@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from orchestrator.cli.exit_codes import ExitCode
+from orchestrator.cli.options import PATHS_DEFAULT, InventoryOption, OfflineOption, PathsArgument
 from orchestrator.cli.terminal import print_findings
 
 if TYPE_CHECKING:
@@ -25,24 +26,14 @@ _STDOUT = "-"
 
 
 def render(
-    paths: Annotated[
-        list[str] | None, typer.Argument(help="A directory of profiles, or profile files.", show_default="configs")
-    ] = None,
-    inventory: Annotated[
-        str | None,
-        typer.Option(
-            "--inventory",
-            "-i",
-            metavar="FILE|3xRTX4090",
-            help="GPUs to plan on instead of this machine's: a file from `orchestrate gpus --json`, or a short form.",
-        ),
-    ] = None,
+    paths: PathsArgument = None,
+    inventory: InventoryOption = None,
     output: Annotated[
         str | None,
         typer.Option("--output", "-o", metavar="FILE|-", help="Where to write.", show_default="compose/PROJECT/…"),
     ] = None,
     to_stdout: Annotated[bool, typer.Option("--stdout", help="Print instead of writing; the same as `-o -`.")] = False,
-    offline: Annotated[bool, typer.Option("--offline", help="Never ask a hub for model facts.")] = False,
+    offline: OfflineOption = False,
 ) -> None:
     """Plan, and write the compose file that runs the plan."""
     from orchestrator.cli.planning import make_plan
@@ -50,7 +41,7 @@ def render(
 
     if to_stdout and output not in {None, _STDOUT}:
         raise typer.BadParameter("`--stdout` prints and `--output` writes a file: give one of the two")
-    planned = make_plan(paths or ["configs"], inventory_option=inventory, offline=offline)
+    planned = make_plan(paths or [PATHS_DEFAULT], inventory_option=inventory, offline=offline)
     if planned.plan is not None and planned.deployment is not None:
         planned.report.extend(check_deployment(planned.deployment))
         planned.report.extend(check_hosts(planned.plan, planned.deployment))

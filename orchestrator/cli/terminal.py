@@ -33,11 +33,17 @@ def width_of_terminal() -> int:
     return shutil.get_terminal_size(fallback=(100, 24)).columns
 
 
-def print_findings(report: Report, sources: Mapping[str, str], output_format: str = "full") -> None:
-    """All findings of a run on stderr, in order of place."""
+def print_findings(
+    report: Report,
+    sources: Mapping[str, str],
+    output_format: str = "full",
+    stream: TextIO | None = None,
+) -> None:
+    """All findings of a run in order of place: on stderr unless they are what was asked for."""
     if not len(report):
         return
     from orchestrator.cli.views.diagnostics import render_findings
 
-    text = render_findings(report.in_order(), sources, output_format, color=colour_wanted(sys.stderr))
-    print(text, end="", file=sys.stderr)
+    target = sys.stderr if stream is None else stream
+    color = output_format == "full" and colour_wanted(target)
+    print(render_findings(report.in_order(), sources, output_format, color=color), end="", file=target)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from orchestrator.cli.exit_codes import ExitCode
+from orchestrator.cli.options import PATHS_DEFAULT, FormatOption, PathsArgument
 from orchestrator.cli.release_option import read_release_option
 from orchestrator.cli.terminal import colour_wanted
 from orchestrator.cli.views.diagnostics import FindingsFormat
@@ -19,12 +20,8 @@ if TYPE_CHECKING:
 
 
 def validate(
-    paths: Annotated[
-        list[str] | None, typer.Argument(help="Directories of profiles, or profile files.", show_default="configs")
-    ] = None,
-    output_format: Annotated[
-        FindingsFormat, typer.Option("--format", help="full for people, concise for editors, json for programs.")
-    ] = FindingsFormat.FULL,
+    paths: PathsArgument = None,
+    output_format: FormatOption = FindingsFormat.FULL,
     release: Annotated[
         str | None,
         typer.Option("--release", metavar="RELEASE", help="Check against this vLLM release, not the pinned one."),
@@ -34,7 +31,7 @@ def validate(
     from orchestrator.cli.project import check_files
     from orchestrator.cli.views.diagnostics import render_findings, summary
 
-    asked = paths or ["configs"]
+    asked = paths or [PATHS_DEFAULT]
     checked = check_files(asked, release=read_release_option(release))
     findings = checked.report.in_order()
     stream = sys.stdout
@@ -55,5 +52,5 @@ def _what_was_checked(asked: Sequence[str], checked: CheckedFiles) -> list[str]:
         f"valid for vLLM {each.release}."
         for each in checked.deployments
     ]
-    command = shlex.join(["orchestrate", "plan", *([] if list(asked) == ["configs"] else asked)])
+    command = shlex.join(["orchestrate", "plan", *([] if list(asked) == [PATHS_DEFAULT] else asked)])
     return [*lines, f"Next: `{command}` shows where they run and whether they start."]

@@ -179,3 +179,26 @@ def test_colour_needs_a_terminal_and_nobody_against_it(monkeypatch: pytest.Monke
 @pytest.mark.parametrize(("encoding", "wanted"), [("utf-8", True), ("ascii", False), ("latin-1", False), ("no", False)])
 def test_block_glyphs_need_an_encoding_that_has_them(encoding: str, wanted: bool) -> None:
     assert unicode_wanted(_Stream(terminal=True, encoding=encoding)) is wanted  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("output_format", "start"),
+    [
+        ("concise", "configs/medium.yaml:5:11: error[E501] "),
+        ("github", "::error file=configs/medium.yaml,line=5,col=11,"),
+    ],
+)
+def test_editors_and_ci_get_findings_of_the_plan_in_their_own_form(
+    project: Path, output_format: str, start: str
+) -> None:
+    _edit(project / "configs" / "medium.yaml", "gpus: [0, 1]", "gpus: [0, 7]")
+    result = CliRunner().invoke(app, ["plan", "configs", "-i", INVENTORY, "--offline", "--format", output_format])
+    assert (result.exit_code, result.stderr) == (1, "")
+    assert result.stdout.startswith(start)
+
+
+def test_the_next_step_plans_on_the_same_gpus() -> None:
+    result = CliRunner().invoke(app, ["plan", "configs", "-i", INVENTORY, "--offline"])
+    assert result.stdout.endswith(
+        f"Next: `orchestrate render configs --inventory {INVENTORY}` writes the compose file.\n"
+    )

@@ -85,6 +85,6 @@ def test_the_workflow_and_the_hook_in_the_readme_are_yaml() -> None:
     runs = [step["run"] for step in steps if step.get("run", "").startswith("orchestrate")]
     assert runs == [
         "orchestrate validate configs --format github",
-        "orchestrate plan configs --inventory configs/inventories/3xrtx4090.json --offline",
+        "orchestrate plan configs --inventory configs/inventories/3xrtx4090.json --offline --format github",
     ]
     assert examples[1]["repos"][0]["hooks"][0]["id"] in {hook["id"] for hook in hooks}

@@ -1,0 +1,29 @@
+"""Arguments and options that several commands share, each spelt and explained once."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from orchestrator.cli.views.diagnostics import FindingsFormat
+
+PATHS_DEFAULT = "configs"
+
+PathsArgument = Annotated[
+    list[str] | None, typer.Argument(help="A directory of profiles, or profile files.", show_default=PATHS_DEFAULT)
+]
+InventoryOption = Annotated[
+    str | None,
+    typer.Option(
+        "--inventory",
+        "-i",
+        metavar="FILE|3xRTX4090",
+        help="GPUs to take instead of this machine's: a file from `orchestrate gpus --json`, or a short form.",
+    ),
+]
+OfflineOption = Annotated[bool, typer.Option("--offline", help="Never ask a hub for model facts.")]
+FormatOption = Annotated[
+    FindingsFormat,
+    typer.Option("--format", help="Findings: full for people, concise for editors, json for programs, github for CI."),
+]
