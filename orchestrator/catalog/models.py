@@ -19,6 +19,9 @@ _FORM = re.compile(
 )
 """The parts of a model's name that say how it is quantised or stored, not which model it is."""
 
+_MAKER = "meta-"
+"""A maker's name that some publishers write in front of the model's and others do not."""
+
 
 @cache
 def known_models() -> tuple[str, ...]:
@@ -63,8 +66,28 @@ def similar_models(model_id: str, count: int = 3) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))[:count]
 
 
+def forms_of(facts: ModelFacts) -> tuple[ModelFacts, ...]:
+    """The models of the catalogue that are the same model in another form (quantised, or not), as listed there.
+
+    The same: the name without the words that say how it is stored, the layers and the widths.
+    """
+    base = _base_name(facts.model)
+    named_alike = (find_model(each) for each in known_models() if _base_name(each) == base)
+    return tuple(
+        each
+        for each in named_alike
+        if each is not None and each.model.lower() != facts.model.lower() and _shape(each) == _shape(facts)
+    )
+
+
+def _shape(facts: ModelFacts) -> tuple[int, ...]:
+    config = facts.config
+    return (config.num_layers, config.hidden_size, config.num_attention_heads, config.vocab_size)
+
+
+@cache
 def _base_name(model_id: str) -> str:
-    return _FORM.sub("", model_id.rpartition("/")[2]).lower()
+    return _FORM.sub("", model_id.rpartition("/")[2]).lower().removeprefix(_MAKER)
 
 
 @cache

@@ -59,6 +59,7 @@ def _compressed_tensors(stated: Fields) -> Quantization:
         group_size=_group_size(weights, "group_size"),
         block_size=_block_size(weights, "block_structure"),
         zero_point=not weights.boolean("symmetric", True),
+        is_float=weights.text("type").lower() == "float" if weights.has("type") else None,
     )
 
 

@@ -52,13 +52,17 @@ class MixtureOfExperts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quantization:
-    """A checkpoint's quantisation as its config.json states it (`method` in vLLM's words: awq, gptq, fp8, …)."""
+    """A checkpoint's quantisation as its config.json states it (`method` in vLLM's words: awq, gptq, fp8, …).
+
+    `is_float`: the weights are stored as small floating-point numbers; None where only the method tells.
+    """
 
     method: str
     bits: int | None = None
     group_size: int | None = None
     block_size: tuple[int, int] | None = None
     zero_point: bool | None = None
+    is_float: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

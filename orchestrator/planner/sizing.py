@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
 from functools import cache
 
@@ -10,9 +10,9 @@ from orchestrator.domain.model_config import ModelFacts
 from orchestrator.domain.plan import Footprint
 from orchestrator.domain.profile import ServiceProfile
 from orchestrator.domain.release import Release
-from orchestrator.domain.units import ByteRange
 from orchestrator.engine.settings import EngineSettings, resolve_settings
 from orchestrator.memory.footprint import footprint
+from orchestrator.memory.leaning import optimistic
 from orchestrator.memory.prediction import claim_bytes, kv_headroom, largest_utilization, smallest_utilization
 from orchestrator.planner.problem import LEVELS, Share
 from orchestrator.planner.seats import Seat
@@ -73,12 +73,6 @@ def size_on(
         asked=int(settings.gpu_memory_utilization * LEVELS + 1e-6),
         settled=_settled(share) if priced.fixed_kv_bytes is not None else None,
     )
-
-
-def optimistic(priced: Footprint) -> Footprint:
-    """The footprint with every uncertain term at its low end and the card's total at its high end."""
-    terms = tuple(replace(term, size=ByteRange.exactly(term.size.low)) for term in priced.terms)
-    return replace(priced, terms=terms, cuda_total=ByteRange.exactly(priced.cuda_total.high))
 
 
 def _share(priced: Footprint, profile: ServiceProfile) -> Share:
