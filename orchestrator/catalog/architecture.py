@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from orchestrator.catalog.fields import Fields
-from orchestrator.catalog.layers import MOST_LAYERS, latent_size, layer_groups
+from orchestrator.catalog.layers import MOST_LAYERS, draft_layers, latent_size, layer_groups
 from orchestrator.catalog.quantization import read_quantization
 from orchestrator.domain.diagnostics import Diagnostic
 from orchestrator.domain.model_config import MixtureOfExperts, ModelConfig
@@ -120,8 +120,8 @@ def _read(top: Fields, text: Fields) -> ModelConfig:
         layers=layer_groups(
             text,
             num_layers=num_layers,
-            num_kv_heads=num_kv_heads,
-            head_dim=head_dim,
+            num_kv_heads=_attention_kv_heads(text, num_heads),
+            head_dim=_attention_head_dim(text, hidden_size, num_heads),
             dtype_bytes=DTYPE_BYTES[dtype],
         ),
         moe=moe,
@@ -129,6 +129,7 @@ def _read(top: Fields, text: Fields) -> ModelConfig:
         rope_theta=_rope_theta(text),
         rope_parameters=_rope_parameters(text),
         is_multimodal=top.has(*_OTHER_SENSES),
+        draft_layers=draft_layers(text),
     )
 
 
@@ -147,9 +148,12 @@ def _dtype(text: Fields) -> str:
 
 
 def _num_kv_heads(text: Fields, num_heads: int) -> int:
-    """KV heads; 1 where MLA keeps one vector for all heads, all heads where nothing is said (multi-head)."""
-    if latent_size(text):
-        return 1
+    """KV heads; 1 where MLA keeps one vector for all heads."""
+    return 1 if latent_size(text) else _attention_kv_heads(text, num_heads)
+
+
+def _attention_kv_heads(text: Fields, num_heads: int) -> int:
+    """KV heads of layers without MLA; all heads where nothing is said (multi-head)."""
     if text.boolean("multi_query_attention", False) or text.boolean("multi_query", False):
         return text.integer("multi_query_group_num", "num_kv_heads", default=1)
     return text.integer("num_key_value_heads", "num_kv_heads", "n_head_kv", default=num_heads)
@@ -159,6 +163,11 @@ def _head_dim(text: Fields, hidden_size: int, num_heads: int) -> int:
     """Elements per head of queries and keys."""
     if latent_size(text):
         return text.integer("qk_nope_head_dim", least=0) + text.integer("qk_rope_head_dim")
+    return _attention_head_dim(text, hidden_size, num_heads)
+
+
+def _attention_head_dim(text: Fields, hidden_size: int, num_heads: int) -> int:
+    """Elements per head of layers without MLA."""
     if text.has("head_dim", "kv_channels"):
         return text.integer("head_dim", "kv_channels")
     if hidden_size < num_heads:

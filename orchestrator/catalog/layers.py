@@ -18,6 +18,7 @@ _KIND_WORDS = {
     "linear_attention": LayerKind.LINEAR_ATTENTION,
 }
 
+_ONE_DRAFT_LAYER = ("qwen3_next",)
 _FULL = LayerKind.FULL_ATTENTION
 _SLIDING = LayerKind.SLIDING_ATTENTION
 
@@ -38,6 +39,12 @@ def latent_size(text: Fields) -> int:
     if not text.has("kv_lora_rank"):
         return 0
     return text.integer("kv_lora_rank") + text.integer("qk_rope_head_dim")
+
+
+def draft_layers(text: Fields) -> int:
+    """Layers for multi-token prediction, past the model's own."""
+    default = 1 if text.text("model_type", default="").startswith(_ONE_DRAFT_LAYER) else 0
+    return text.integer("num_nextn_predict_layers", "mtp_num_hidden_layers", default=default, least=0, most=64)
 
 
 def layer_kinds(text: Fields, num_layers: int) -> list[LayerKind]:

@@ -70,6 +70,7 @@ class ModelConfig:
     """config.json, normalised. Sizes are in elements, lengths in tokens; `dtype` is `bfloat16`, `float16` or `float32`.
 
     `original_max_position_embeddings` and `rope_parameters` are as in the checkpoint, before any override.
+    `draft_layers` are those for multi-token prediction, which only speculation with them uses.
     """
 
     architecture: str
@@ -90,6 +91,7 @@ class ModelConfig:
     rope_theta: float | None = None
     rope_parameters: Mapping[str, object] | None = None
     is_multimodal: bool = False
+    draft_layers: int = 0
 
 
 class WeightPart(StrEnum):

@@ -94,16 +94,15 @@ class Footprint:
     release: Release | None = None
     fits_any_length: bool = False
     longest_priced_len: int | None = None
+    inside: ByteRange = field(init=False, repr=False, compare=False)
+    outside: ByteRange = field(init=False, repr=False, compare=False)
 
-    @property
-    def inside(self) -> ByteRange:
-        """What vLLM subtracts from its budget before the KV cache."""
-        return total(term.size for term in self.terms if term.in_budget)
-
-    @property
-    def outside(self) -> ByteRange:
-        """What the worker takes on top of its budget (context, NCCL, graphs where they are not counted)."""
-        return total(term.size for term in self.terms if not term.in_budget)
+    def __post_init__(self) -> None:
+        """`inside`: what vLLM subtracts from its budget before the KV cache. `outside`: what the worker takes on top
+        of its budget (context, NCCL, graphs where they are not counted). Summed once, because plans ask often.
+        """
+        object.__setattr__(self, "inside", total(term.size for term in self.terms if term.in_budget))
+        object.__setattr__(self, "outside", total(term.size for term in self.terms if not term.in_budget))
 
 
 class Verdict(StrEnum):

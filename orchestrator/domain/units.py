@@ -49,7 +49,9 @@ ZERO_BYTES = ByteRange(0, 0, 0)
 
 def total(ranges: Iterable[ByteRange]) -> ByteRange:
     """The sum of ranges, bound by bound (conservative: the errors are taken to add up)."""
-    result = ZERO_BYTES
+    low = expected = high = 0
     for each in ranges:
-        result = result + each
-    return result
+        low += each.low
+        expected += each.expected
+        high += each.high
+    return ByteRange(low, expected, high)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 from orchestrator.domain.profile import FlagValue
 from orchestrator.domain.release import Release
@@ -16,6 +17,7 @@ ROPE_FLAGS: Mapping[str, Flag] = {
 """The user's words for RoPE in every release, whether or not its parser still knows them."""
 
 
+@lru_cache(maxsize=4096)
 def named(key: str, release: Release) -> Named | None:
     """What a key under `vllm:` means: a flag of the release, or one of the words that are always known."""
     own = ROPE_FLAGS.get(plain_name(key))
@@ -28,8 +30,9 @@ def canonical_flags(vllm: Mapping[str, FlagValue], release: Release) -> dict[str
     where two keys mean the same flag, the flag's own name wins.
     """
     found: dict[str, FlagValue] = {}
-    for key in sorted(vllm, key=lambda key: _strength(key, release)):
-        meaning = named(key, release)
+    meanings = {key: named(key, release) for key in vllm}
+    for key in sorted(vllm, key=lambda key: _strength(key, meanings[key])):
+        meaning = meanings[key]
         if meaning is None:
             found[plain_name(key)] = vllm[key]
         elif meaning.dotted:
@@ -39,9 +42,8 @@ def canonical_flags(vllm: Mapping[str, FlagValue], release: Release) -> dict[str
     return dict(sorted(found.items()))
 
 
-def _strength(key: str, release: Release) -> tuple[int, str]:
+def _strength(key: str, meaning: Named | None) -> tuple[int, str]:
     """Weaker spellings first, so that stronger ones overwrite them; dotted keys last, because they add."""
-    meaning = named(key, release)
     if meaning is not None and meaning.dotted:
         return (2, key)
     return (1 if meaning is not None and meaning.flag.name == key else 0, key)

@@ -2,19 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from orchestrator.domain.inventory import Gpu
-from orchestrator.domain.profile import FlagValue
-from orchestrator.engine.flag_values import (
-    as_integer,
-    as_integers,
-    as_mapping,
-    as_positive_integer,
-    as_switch,
-    flag_value,
-)
+from orchestrator.engine.flag_values import Flags, integer, mapping, positive_integer, positive_integers, switch, text
 from orchestrator.engine.memory_rules import MemoryRules
 
 _FINE_STEP = 8
@@ -38,16 +29,14 @@ class CudaGraphs:
         return self.piecewise + self.full
 
 
-def cuda_graphs(
-    *, vllm: Mapping[str, FlagValue], rules: MemoryRules, gpu: Gpu, requests: int, tokens: int
-) -> CudaGraphs:
+def cuda_graphs(*, vllm: Flags, rules: MemoryRules, gpu: Gpu, requests: int, tokens: int) -> CudaGraphs:
     """The graphs of one worker; none when the user asked for eager execution.
 
     `requests` is max-num-seqs and `tokens` max-num-batched-tokens. Sizes beyond `tokens` are dropped; full graphs
     serve decoding only, so they stop at `requests`.
     """
-    compilation = as_mapping(flag_value(vllm, "compilation-config"))
-    mode = str(compilation.get("cudagraph_mode", "")).upper()
+    compilation = mapping(vllm, "compilation-config")
+    mode = (text(compilation, "cudagraph_mode") or "").upper()
     if _is_eager(vllm, compilation, mode):
         return CudaGraphs()
     sizes = tuple(size for size in _sizes(vllm, compilation, rules, gpu, requests) if size <= tokens)
@@ -56,23 +45,21 @@ def cuda_graphs(
     return CudaGraphs(sizes=sizes, piecewise=0 if mode in _ONLY_FULL else len(sizes), full=full)
 
 
-def _is_eager(vllm: Mapping[str, FlagValue], compilation: Mapping[str, FlagValue], mode: str) -> bool:
-    level = as_integer(flag_value(vllm, "optimization-level"))
-    return as_switch(vllm, "enforce-eager") is True or level == 0 or mode == "NONE" or compilation.get("level") == 0
+def _is_eager(vllm: Flags, compilation: Flags, mode: str) -> bool:
+    levels = (integer(vllm, "optimization-level"), integer(compilation, "level"))
+    return switch(vllm, "enforce-eager") is True or 0 in levels or mode == "NONE"
 
 
-def _sizes(
-    vllm: Mapping[str, FlagValue], compilation: Mapping[str, FlagValue], rules: MemoryRules, gpu: Gpu, requests: int
-) -> tuple[int, ...]:
-    exact = as_integers(flag_value(vllm, "cudagraph-capture-sizes")) or as_integers(
-        compilation.get("cudagraph_capture_sizes")
+def _sizes(vllm: Flags, compilation: Flags, rules: MemoryRules, gpu: Gpu, requests: int) -> tuple[int, ...]:
+    exact = positive_integers(vllm, "cudagraph-capture-sizes") or positive_integers(
+        compilation, "cudagraph_capture_sizes"
     )
-    either = as_integers(flag_value(vllm, "cuda-graph-sizes"))  # one number is the largest, several are the sizes
+    either = positive_integers(vllm, "cuda-graph-sizes")  # one number is the largest, several are the sizes
     if exact or len(either) > 1:
         return exact or either
     largest = (
-        as_positive_integer(flag_value(vllm, "max-cudagraph-capture-size"))
-        or as_positive_integer(compilation.get("max_cudagraph_capture_size"))
+        positive_integer(vllm, "max-cudagraph-capture-size")
+        or positive_integer(compilation, "max_cudagraph_capture_size")
         or next(iter(either), None)
         or _largest(rules, gpu, requests)
     )

@@ -72,6 +72,7 @@ class MemoryRules:
     - `handles_before_snapshot`: from 0.32.0 cuBLAS handles exist before the snapshot, so outside the budget.
     - `batches_in_flight`: how many batches a sliding window is kept open for.
     - `caches_recurrent_prefixes`: prefix caching is on by default for models with recurrent layers, too.
+    - `frees_old_chunks`: layers with chunked local attention keep their chunk only (else everything, like full ones).
     - `null_block_in_fit_check`: one block of the pool is taken off before the length check.
     """
 
@@ -91,6 +92,7 @@ class MemoryRules:
     fixed_kv_bytes: bool = True
     auto_max_model_len: bool = True
     hybrid_allocator: bool = True
+    frees_old_chunks: bool = True
     logged_tokens: LoggedTokens = LoggedTokens.BLOCKS_PER_GROUP
     sampler: Sampler = Sampler.SORT
     flashinfer_workspace_mib: int = 394
@@ -162,6 +164,7 @@ _OLDEST = MemoryRules(
     fixed_kv_bytes=False,
     auto_max_model_len=False,
     hybrid_allocator=False,
+    frees_old_chunks=False,
     flashinfer_workspace_mib=256,
     caps_tokens_by_requests=False,
     batches_in_flight=1,
@@ -193,10 +196,13 @@ _CHANGES: tuple[tuple[str, dict[str, object]], ...] = (
         "0.9.1",
         {"device_wide": False, "context_in_budget": False, "startup_free_check": True, "hybrid_allocator": True},
     ),
+    ("0.9.2", {"frees_old_chunks": True}),
     ("0.10.0", {"graph_sizes_follow_requests": True}),
+    ("0.10.1", {"frees_old_chunks": False}),
     ("0.10.2", {"fixed_kv_bytes": True}),
     ("0.11.0", {"nccl_in_budget": False, "full_graphs": True}),
     ("0.11.1", {"flashinfer_workspace_mib": 394, "caps_tokens_by_requests": True, "coarse_graph_steps": True}),
+    ("0.13.0", {"frees_old_chunks": True}),
     ("0.14.0", {"rounds_budget_up": True, "error_names_device": True, "auto_max_model_len": True}),
     ("0.17.0", {"sampler": Sampler.TRITON, "performance_mode": True}),
     ("0.20.0", {"default_utilization": 0.92, "graph_reserve": GraphReserve.V1_RUNNER}),
@@ -236,6 +242,7 @@ def memory_epochs() -> tuple[tuple[Release, MemoryRules], ...]:
     return tuple(_epochs())
 
 
+@lru_cache(maxsize=256)
 def memory_rules(release: Release) -> MemoryRules:
     """The rules of the epoch that a release falls in; a release before the first epoch gets the first."""
     epochs = memory_epochs()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from functools import lru_cache
 
 from orchestrator.domain.release import Release
 
@@ -84,6 +85,7 @@ def is_known(release: Release) -> bool:
     return release in KNOWN_RELEASES
 
 
+@lru_cache(maxsize=256)
 def closest_known(release: Release) -> Release:
     """The newest known release that is not newer than `release`; the oldest known one when it is older than all."""
     return KNOWN_RELEASES[max(0, bisect_right(KNOWN_RELEASES, release) - 1)]

@@ -97,7 +97,10 @@ def scaled_length(scaling: Mapping[str, object], config: ModelConfig) -> int:
 
 def effective_scaling(vllm: Mapping[str, FlagValue], release: Release) -> Mapping[str, object] | None:
     """The scaling that the user's flags bring about in this release; None when they bring about none."""
-    flags = canonical_flags(vllm, release)
+    return _scaling(canonical_flags(vllm, release), release)
+
+
+def _scaling(flags: Mapping[str, FlagValue], release: Release) -> Mapping[str, object] | None:
     own, overrides = flags.get("rope-scaling"), flags.get("hf-overrides")
     if isinstance(own, dict) and own:
         return own
@@ -109,14 +112,18 @@ def effective_scaling(vllm: Mapping[str, FlagValue], release: Release) -> Mappin
 
 def derived_max_model_len(config: ModelConfig, vllm: Mapping[str, FlagValue], release: Release) -> int:
     """The longest max-model-len in tokens that the release accepts with these flags, as it derives it itself."""
-    flags = canonical_flags(vllm, release)
+    return longest_length(config, canonical_flags(vllm, release), release)
+
+
+def longest_length(config: ModelConfig, flags: Mapping[str, FlagValue], release: Release) -> int:
+    """Like `derived_max_model_len`, for flags that are canonical already."""
     overrides = flags.get("hf-overrides")
     overridden = as_number(overrides.get("max_position_embeddings")) if isinstance(overrides, dict) else None
     seen = replace(config, max_position_embeddings=int(overridden or config.max_position_embeddings))
     own = flags.get("rope-scaling")
     if isinstance(own, dict) and own:
         return scaled_length(own, seen)
-    scaling = effective_scaling(flags, release) or config.rope_parameters
+    scaling = _scaling(flags, release) or config.rope_parameters
     if scaling is None or (rope_type(scaling) in _FROM_ORIGINAL and not rope_epoch(release).factor_multiplies):
         return seen.max_position_embeddings
     return scaled_length(scaling, seen)

@@ -9,21 +9,15 @@ from orchestrator.domain.inventory import Gpu
 from orchestrator.domain.model_config import LayerKind, ModelFacts
 from orchestrator.domain.profile import FlagValue
 from orchestrator.domain.release import Release
+from orchestrator.domain.units import GIB
+from orchestrator.engine.block_sizes import default_block_size
 from orchestrator.engine.canonical import canonical_flags
-from orchestrator.engine.flag_values import (
-    as_fraction,
-    as_integer,
-    as_mapping,
-    as_positive_integer,
-    as_switch,
-    flag_value,
-)
+from orchestrator.engine.flag_values import Flags, fraction, integer, number, positive_integer, switch, text
 from orchestrator.engine.graph_sizes import CudaGraphs, cuda_graphs
 from orchestrator.engine.memory_rules import MemoryRules, memory_rules
-from orchestrator.engine.rope import derived_max_model_len
+from orchestrator.engine.parallelism import batches_in_flight, own_draft_method, speculative_tokens
+from orchestrator.engine.rope import longest_length
 
-_DEFAULT_BLOCK_SIZE = 16
-_MLA_BLOCK_SIZE = 64
 _V0_LONGEST_WITHOUT_CHUNKS = 32768
 _DTYPES = {"half": "float16", "float16": "float16", "bfloat16": "bfloat16", "float": "float32", "float32": "float32"}
 _BF16_SINCE = (8, 0)
@@ -37,6 +31,8 @@ class EngineSettings:
     derived one in tokens; `auto_max_model_len` says that vLLM may shorten it. `kv_cache_dtype` is never `auto`.
     `kv_cache_memory_bytes` is None where the release does not know it. `tokens_follow_length`: the batch of the
     profile run grows with max-model-len. `sampler_in_profile`: the profile run samples for all requests at once.
+    `batches_in_flight`: batches that are scheduled and not yet settled, for which windows stay open. `state_dtype` and
+    `convolution_dtype` are those of recurrent layers where the user chose them. `lora_slots` is 0 without LoRA.
     """
 
     release: Release
@@ -62,6 +58,17 @@ class EngineSettings:
     loads_vision: bool
     loads_draft_layers: bool
     uses_v2_runner: bool
+    batches_in_flight: int = 1
+    num_gpu_blocks_override: int | None = None
+    speculative_tokens: int = 0
+    state_dtype: str | None = None
+    convolution_dtype: str | None = None
+    decode_context_parallel_size: int = 1
+    data_parallel_size: int = 1
+    expert_parallel: bool = False
+    lora_slots: int = 0
+    max_lora_rank: int = 16
+    cpu_offload_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,19 +84,23 @@ def resolve_settings(*, vllm: Mapping[str, FlagValue], release: Release, facts: 
     rules = memory_rules(release)
     vllm = canonical_flags(vllm, release)
     max_model_len, auto = _max_model_len(vllm, release, facts, rules)
+    stages = positive_integer(vllm, "pipeline-parallel-size") or 1
+    v2_runner = rules.uses_v2_runner(facts.config)
     batch = _batch(vllm, rules, gpu, max_model_len)
     dtype = _dtype(vllm, facts, gpu)
-    eager = as_switch(vllm, "enforce-eager") is True
+    kv_cache_dtype = _kv_cache_dtype(vllm, dtype)
+    eager = switch(vllm, "enforce-eager") is True
     return EngineSettings(
         release=release,
-        tensor_parallel_size=as_positive_integer(flag_value(vllm, "tensor-parallel-size")) or 1,
-        pipeline_parallel_size=as_positive_integer(flag_value(vllm, "pipeline-parallel-size")) or 1,
-        gpu_memory_utilization=as_fraction(flag_value(vllm, "gpu-memory-utilization")) or rules.default_utilization,
+        tensor_parallel_size=positive_integer(vllm, "tensor-parallel-size") or 1,
+        pipeline_parallel_size=stages,
+        gpu_memory_utilization=fraction(vllm, "gpu-memory-utilization") or rules.default_utilization,
         max_model_len=max_model_len,
         auto_max_model_len=auto,
         dtype=dtype,
-        kv_cache_dtype=_kv_cache_dtype(vllm, dtype),
-        block_size=_block_size(vllm, facts),
+        kv_cache_dtype=kv_cache_dtype,
+        block_size=positive_integer(vllm, "block-size")
+        or default_block_size(facts.config, gpu, release, kv_cache_dtype),
         max_num_batched_tokens=batch.tokens,
         max_num_seqs=batch.requests,
         enable_chunked_prefill=batch.chunked,
@@ -99,31 +110,39 @@ def resolve_settings(*, vllm: Mapping[str, FlagValue], release: Release, facts: 
         enforce_eager=eager,
         graphs=cuda_graphs(vllm=vllm, rules=rules, gpu=gpu, requests=batch.requests, tokens=batch.tokens),
         kv_cache_memory_bytes=_fixed_kv_bytes(vllm, rules),
-        hybrid_kv_cache=rules.hybrid_allocator and as_switch(vllm, "disable-hybrid-kv-cache-manager") is not True,
+        hybrid_kv_cache=_hybrid_kv_cache(vllm, facts, rules),
         online_quantization=_online_quantization(vllm, facts),
-        loads_vision=as_switch(vllm, "language-model-only") is not True,
-        loads_draft_layers=_loads_draft_layers(vllm),
-        uses_v2_runner=rules.uses_v2_runner(facts.config),
+        loads_vision=switch(vllm, "language-model-only") is not True,
+        loads_draft_layers=own_draft_method(vllm),
+        uses_v2_runner=v2_runner,
+        batches_in_flight=batches_in_flight(vllm, rules, stages, uses_v2_runner=v2_runner),
+        num_gpu_blocks_override=positive_integer(vllm, "num-gpu-blocks-override"),
+        speculative_tokens=speculative_tokens(vllm),
+        state_dtype=_DTYPES.get(text(vllm, "mamba-ssm-cache-dtype") or text(vllm, "mamba-cache-dtype") or ""),
+        convolution_dtype=_DTYPES.get(text(vllm, "mamba-cache-dtype") or ""),
+        decode_context_parallel_size=positive_integer(vllm, "decode-context-parallel-size") or 1,
+        data_parallel_size=positive_integer(vllm, "data-parallel-size") or 1,
+        expert_parallel=switch(vllm, "enable-expert-parallel") is True,
+        lora_slots=(positive_integer(vllm, "max-loras") or 1) if switch(vllm, "enable-lora") is True else 0,
+        max_lora_rank=positive_integer(vllm, "max-lora-rank") or 16,
+        cpu_offload_bytes=int((number(vllm, "cpu-offload-gb") or 0) * GIB),
     )
 
 
-def _max_model_len(
-    vllm: Mapping[str, FlagValue], release: Release, facts: ModelFacts, rules: MemoryRules
-) -> tuple[int, bool]:
-    written = flag_value(vllm, "max-model-len")
-    asked = as_integer(written)
+def _max_model_len(vllm: Flags, release: Release, facts: ModelFacts, rules: MemoryRules) -> tuple[int, bool]:
+    asked = integer(vllm, "max-model-len")
     if asked is not None and asked > 0:
         return asked, False
-    auto = rules.auto_max_model_len and (asked == -1 or written == "auto")
-    return max(1, derived_max_model_len(facts.config, vllm, release)), auto
+    auto = rules.auto_max_model_len and (asked == -1 or text(vllm, "max-model-len") == "auto")
+    return max(1, longest_length(facts.config, vllm, release)), auto
 
 
-def _batch(vllm: Mapping[str, FlagValue], rules: MemoryRules, gpu: Gpu, max_model_len: int) -> _Batch:
+def _batch(vllm: Flags, rules: MemoryRules, gpu: Gpu, max_model_len: int) -> _Batch:
     tier = rules.batch_tier(gpu)
-    doubled = 2 if rules.performance_mode and flag_value(vllm, "performance-mode") == "throughput" else 1
-    requests = as_positive_integer(flag_value(vllm, "max-num-seqs")) or tier.max_num_seqs * doubled
-    written = as_positive_integer(flag_value(vllm, "max-num-batched-tokens"))
-    said = as_switch(vllm, "enable-chunked-prefill")
+    doubled = 2 if rules.performance_mode and text(vllm, "performance-mode") == "throughput" else 1
+    requests = positive_integer(vllm, "max-num-seqs") or tier.max_num_seqs * doubled
+    written = positive_integer(vllm, "max-num-batched-tokens")
+    said = switch(vllm, "enable-chunked-prefill")
     chunked = said if said is not None else rules.v1_engine or max_model_len > _V0_LONGEST_WITHOUT_CHUNKS
     tokens = written or tier.max_num_batched_tokens * doubled
     follows_length = not chunked and (rules.v1_engine or written is None) and max_model_len > tokens
@@ -136,9 +155,8 @@ def _batch(vllm: Mapping[str, FlagValue], rules: MemoryRules, gpu: Gpu, max_mode
     )
 
 
-def _dtype(vllm: Mapping[str, FlagValue], facts: ModelFacts, gpu: Gpu) -> str:
-    written = flag_value(vllm, "dtype")
-    named = _DTYPES.get(written) if isinstance(written, str) else None
+def _dtype(vllm: Flags, facts: ModelFacts, gpu: Gpu) -> str:
+    named = _DTYPES.get(text(vllm, "dtype") or "")
     if named is not None:
         return named
     no_bf16 = gpu.compute_capability is not None and gpu.compute_capability < _BF16_SINCE
@@ -146,37 +164,31 @@ def _dtype(vllm: Mapping[str, FlagValue], facts: ModelFacts, gpu: Gpu) -> str:
     return "float16" if own == "float32" or (own == "bfloat16" and no_bf16) else own
 
 
-def _kv_cache_dtype(vllm: Mapping[str, FlagValue], dtype: str) -> str:
-    written = flag_value(vllm, "kv-cache-dtype")
-    return written if isinstance(written, str) and written not in ("", "auto") else dtype
+def _kv_cache_dtype(vllm: Flags, dtype: str) -> str:
+    written = text(vllm, "kv-cache-dtype")
+    return written if written not in (None, "auto") else dtype
 
 
-def _block_size(vllm: Mapping[str, FlagValue], facts: ModelFacts) -> int:
-    latent = any(group.kind is LayerKind.LATENT_ATTENTION for group in facts.config.layers)
-    default = _MLA_BLOCK_SIZE if latent else _DEFAULT_BLOCK_SIZE
-    return as_positive_integer(flag_value(vllm, "block-size")) or default
-
-
-def _prefix_caching(vllm: Mapping[str, FlagValue], facts: ModelFacts, rules: MemoryRules) -> bool:
+def _prefix_caching(vllm: Flags, facts: ModelFacts, rules: MemoryRules) -> bool:
     """What was said, else on; but where layers are recurrent: on in newer releases and beside attention only."""
-    said = as_switch(vllm, "enable-prefix-caching")
+    said = switch(vllm, "enable-prefix-caching")
     if said is not None:
         return said
     kinds = {group.kind for group in facts.config.layers}
     return LayerKind.LINEAR_ATTENTION not in kinds or (rules.caches_recurrent_prefixes and len(kinds) > 1)
 
 
-def _fixed_kv_bytes(vllm: Mapping[str, FlagValue], rules: MemoryRules) -> int | None:
-    written = flag_value(vllm, "kv-cache-memory-bytes")
-    return as_positive_integer(written) if rules.fixed_kv_bytes else None
+def _hybrid_kv_cache(vllm: Flags, facts: ModelFacts, rules: MemoryRules) -> bool:
+    """Whether layers that forget give their blocks back; releases differ about chunked attention."""
+    has_chunks = any(group.kind is LayerKind.CHUNKED_ATTENTION for group in facts.config.layers)
+    can = rules.hybrid_allocator and (rules.frees_old_chunks or not has_chunks)
+    return can and switch(vllm, "disable-hybrid-kv-cache-manager") is not True
 
 
-def _online_quantization(vllm: Mapping[str, FlagValue], facts: ModelFacts) -> str | None:
+def _fixed_kv_bytes(vllm: Flags, rules: MemoryRules) -> int | None:
+    return positive_integer(vllm, "kv-cache-memory-bytes") if rules.fixed_kv_bytes else None
+
+
+def _online_quantization(vllm: Flags, facts: ModelFacts) -> str | None:
     """The method that quantises an unquantised checkpoint while it loads."""
-    written = flag_value(vllm, "quantization")
-    return written if isinstance(written, str) and facts.config.quantization is None else None
-
-
-def _loads_draft_layers(vllm: Mapping[str, FlagValue]) -> bool:
-    method = as_mapping(flag_value(vllm, "speculative-config")).get("method", flag_value(vllm, "spec-method"))
-    return isinstance(method, str) and "mtp" in method
+    return text(vllm, "quantization") if facts.config.quantization is None else None

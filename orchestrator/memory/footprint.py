@@ -5,7 +5,7 @@ from __future__ import annotations
 from orchestrator.catalog.gpus import cuda_total_bytes
 from orchestrator.domain.inventory import Gpu
 from orchestrator.domain.model_config import ModelFacts
-from orchestrator.domain.plan import Footprint, MemoryTerm
+from orchestrator.domain.plan import Footprint, KvCacheLayout, MemoryTerm
 from orchestrator.domain.profile import Requirements
 from orchestrator.domain.release import Release
 from orchestrator.engine.settings import EngineSettings
@@ -32,11 +32,17 @@ def footprint(
         kv=layout,
         max_model_len=settings.max_model_len,
         kv_required_bytes=layout.bytes_for(tokens, max(1.0, requirements.full_length_requests)),
-        fixed_kv_bytes=settings.kv_cache_memory_bytes,
+        fixed_kv_bytes=_fixed_kv_bytes(settings, layout),
         release=release,
         fits_any_length=settings.auto_max_model_len,
         longest_priced_len=settings.max_model_len if settings.tokens_follow_length else None,
     )
+
+
+def _fixed_kv_bytes(settings: EngineSettings, layout: KvCacheLayout) -> int | None:
+    """The KV cache where its size does not follow from what is left: a number of blocks wins over a number of bytes."""
+    blocks = settings.num_gpu_blocks_override
+    return settings.kv_cache_memory_bytes if blocks is None else blocks * layout.block_bytes
 
 
 def _terms(settings: EngineSettings, facts: ModelFacts, gpu: Gpu) -> tuple[MemoryTerm, ...]:

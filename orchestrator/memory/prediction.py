@@ -38,12 +38,22 @@ def claim_bytes(fp: Footprint, utilization: float) -> int:
 
 def largest_utilization(fp: Footprint, available_bytes: int) -> float:
     """The greatest utilization whose claim fits, on a card of any total within the interval; 0.0 when none does."""
-    return _greatest_step(lambda step: _claim_fits(fp, step / GRID, available_bytes)) / GRID
+    rules, context = _rules(fp), _context(fp).high
+    taken = fp.outside.high
+    if fp.fixed_kv_bytes is not None:
+        taken = context
+        if fp.inside.high + fp.fixed_kv_bytes + fp.outside.high > available_bytes:
+            return 0.0
+    within_card = (_greatest_step(rules, size, size - taken) for size in _bounds(fp.cuda_total))
+    return min(_greatest_step(rules, fp.cuda_total.high, available_bytes - taken), *within_card) / GRID
 
 
 def smallest_utilization(fp: Footprint) -> float | None:
     """The least utilization at which the KV cache surely holds what is required; None when none up to 1 does."""
-    too_small = _greatest_step(lambda step: _kv_range(fp, step / GRID).low < max(1, fp.kv_required_bytes))
+    needed = max(1, fp.kv_required_bytes)
+    if fp.fixed_kv_bytes is not None:
+        return 1 / GRID if fp.fixed_kv_bytes >= needed else None
+    too_small = _greatest_step(_rules(fp), fp.cuda_total.low, needed + fp.inside.high - 1)
     return (too_small + 1) / GRID if too_small < GRID else None
 
 
@@ -130,16 +140,12 @@ def _greatest(holds: Callable[[int], bool], most: int) -> int:
     return low
 
 
-def _greatest_step(holds: Callable[[int], bool]) -> int:
-    return _greatest(holds, GRID)
-
-
-def _claim_fits(fp: Footprint, utilization: float, available_bytes: int) -> bool:
-    if claim_bytes(fp, utilization) > available_bytes:
-        return False
-    rules = _rules(fp)
-    taken = fp.outside.high if fp.fixed_kv_bytes is None else _context(fp).high
-    return all(rules.budget(size, utilization) + taken <= size for size in _bounds(fp.cuda_total))
+def _greatest_step(rules: MemoryRules, total_bytes: int, limit_bytes: int) -> int:
+    """The greatest step of utilization whose budget on a card of that total stays within a limit."""
+    step = max(0, min(GRID, limit_bytes * GRID // max(1, total_bytes) + 1))
+    while step and rules.budget(total_bytes, step / GRID) > limit_bytes:
+        step -= 1
+    return step
 
 
 def _kv_range(fp: Footprint, utilization: float, free_bytes: int | None = None) -> ByteRange:

@@ -8,16 +8,9 @@ from orchestrator.domain.model_config import ModelFacts
 from orchestrator.domain.profile import FlagValue
 from orchestrator.domain.release import Release
 from orchestrator.domain.units import GIB
-from orchestrator.engine.flag_values import (
-    as_fraction,
-    as_integer,
-    as_integers,
-    as_mapping,
-    as_positive_integer,
-    as_switch,
-    flag_value,
-)
+from orchestrator.engine import flag_values
 from orchestrator.engine.graph_sizes import CudaGraphs
+from orchestrator.engine.parallelism import pipeline_stages
 from orchestrator.engine.settings import EngineSettings, resolve_settings
 
 
@@ -65,6 +58,7 @@ def test_silence_gives_the_defaults_of_the_release() -> None:
         loads_vision=True,
         loads_draft_layers=False,
         uses_v2_runner=True,
+        batches_in_flight=2,
     )
 
 
@@ -72,11 +66,11 @@ def test_silence_gives_the_defaults_of_the_release() -> None:
     ("value", "expected"),
     [
         (8192, 8192),
-        ("8192", 8192),
         ("32k", 32000),
         ("32K", 32768),
-        ("0.5M", 524288),
+        ("0.5m", 500000),
         ("nonsense", 40960),
+        ("8192", 40960),
         (True, 40960),
     ],
 )
@@ -84,7 +78,7 @@ def test_a_length_may_carry_a_suffix(value: FlagValue, expected: int) -> None:
     assert settings({"max-model-len": value}).max_model_len == expected
 
 
-@pytest.mark.parametrize("value", ["auto", -1, "-1"])
+@pytest.mark.parametrize("value", ["auto", -1])
 def test_an_automatic_length_exists_from_0_14_0(value: FlagValue) -> None:
     new, old = (settings({"max-model-len": value}, release) for release in ("0.14.0", "0.13.0"))
     assert (new.max_model_len, new.auto_max_model_len) == (40960, True)
@@ -163,8 +157,7 @@ def test_fixed_kv_bytes_exist_from_0_10_2() -> None:
     assert sizes == [None, 4 * GIB]
 
 
-def test_latent_attention_and_recurrent_layers_have_defaults_of_their_own() -> None:
-    assert settings(model="deepseek-ai/DeepSeek-V2-Lite").block_size == 64
+def test_recurrent_layers_have_defaults_of_their_own() -> None:
     assert settings(model="Qwen/Qwen3.5-9B").enable_prefix_caching is True
     assert settings(model="Qwen/Qwen3.5-9B", release="0.25.1").enable_prefix_caching is False
     assert settings({"enable-prefix-caching": False}, model="Qwen/Qwen3.5-9B").enable_prefix_caching is False
@@ -228,24 +221,110 @@ def test_eager_execution_captures_no_graphs(flags: dict[str, FlagValue]) -> None
     assert settings(flags).graphs == CudaGraphs()
 
 
-def test_values_that_make_no_sense_are_read_as_nothing() -> None:
-    nothing: list[FlagValue] = [True, None, "1_000", "x", 1.5, float("inf"), [1], {"a": 1}]
-    numbers: list[FlagValue] = [3.0, " 7 ", "1.5k", "-1"]
-    fractions: list[FlagValue] = ["0.5", "x", 0, 1.1, True, None]
-    mappings: list[FlagValue] = ['{"a": 1}', "{", "[1]", 3, None]
-    lists: list[FlagValue] = ["4, 2 1", [8, "x", -1], 16, True, None]
-    assert [as_integer(value) for value in nothing] == [None] * 8
-    assert [as_integer(value) for value in numbers] == [3, 7, 1500, -1]
-    assert as_positive_integer(0) is None
-    assert [as_fraction(value) for value in fractions] == [0.5, None, None, None, None, None]
-    assert [as_mapping(value) for value in mappings] == [{"a": 1}, {}, {}, {}, {}]
-    assert [as_integers(value) for value in lists] == [(1, 2, 4), (8,), (16,), (), ()]
+NO_NUMBERS: list[FlagValue] = [True, None, "7", 1.5, [1], {"a": 1}]
 
 
-def test_switches_may_be_written_negated_or_as_words() -> None:
-    assert as_switch({"x": True}, "x") is True
-    assert as_switch({"no-x": True}, "x") is False
-    assert as_switch({"x": "off"}, "x") is False
-    assert as_switch({"x": "perhaps"}, "x") is None
-    assert as_switch({}, "x") is None
-    assert flag_value({"max_model_len": 1}, "max-model-len") == 1
+@pytest.mark.parametrize("value", NO_NUMBERS)
+def test_what_is_no_whole_number_counts_as_not_given(value: FlagValue) -> None:
+    assert flag_values.integer({"x": value}, "x") is None
+    assert flag_values.positive_integer({"x": value}, "x") is None
+
+
+def test_values_are_looked_at_by_type() -> None:
+    flags: dict[str, FlagValue] = {
+        "n": -1,
+        "half": 0.5,
+        "many": 2.0,
+        "word": "w",
+        "none": "",
+        "on": True,
+        "map": {"a": 1},
+    }
+    assert (flag_values.integer(flags, "n"), flag_values.positive_integer(flags, "n")) == (-1, None)
+    assert [flag_values.number(flags, name) for name in ("n", "half", "many", "on")] == [None, 0.5, 2.0, None]
+    assert [flag_values.fraction(flags, name) for name in ("half", "many", "word", "gone")] == [0.5, None, None, None]
+    assert [flag_values.text(flags, name) for name in ("word", "none", "n")] == ["w", None, None]
+    assert [flag_values.switch(flags, name) for name in ("on", "n", "word")] == [True, None, None]
+    assert (flag_values.mapping(flags, "map"), flag_values.mapping(flags, "word")) == ({"a": 1}, {})
+
+
+def test_lists_of_numbers_are_sorted_and_one_number_is_a_list() -> None:
+    values: list[FlagValue] = [[8, 2, 8, "x", -1], 16, True, None, "4"]
+    assert [flag_values.positive_integers({"x": value}, "x") for value in values] == [(2, 8), (16,), (), (), ()]
+
+
+@pytest.mark.parametrize(
+    ("release", "flags", "batches"),
+    [
+        ("0.25.1", {}, 1),
+        ("0.32.0", {}, 2),
+        ("0.32.0", {"async-scheduling": False}, 1),
+        ("0.32.0", {"pipeline-parallel-size": 4}, 5),
+        ("0.26.0", {"pipeline-parallel-size": 4}, 5),
+        ("0.32.0", {"pipeline-parallel-size": 4, "async-scheduling": False}, 4),
+        ("0.32.0", {"speculative-config": {"method": "ngram"}}, 1),
+        ("0.32.0", {"speculative-config": {"method": "eagle3"}}, 2),
+        ("0.32.0", {"speculative-config": {"model": "some/draft"}}, 2),
+    ],
+)
+def test_batches_in_flight_follow_release_stages_and_scheduling(
+    release: str, flags: dict[str, FlagValue], batches: int
+) -> None:
+    assert settings(flags, release).batches_in_flight == batches
+
+
+def test_the_first_runner_fills_a_pipeline_and_no_more() -> None:
+    stages: dict[str, FlagValue] = {"pipeline-parallel-size": 4}
+    assert settings(stages, "0.26.0", model="Qwen/Qwen3-30B-A3B").batches_in_flight == 4
+
+
+@pytest.mark.parametrize(
+    ("layers", "stages", "sizes"),
+    [(36, 1, (36,)), (36, 2, (18, 18)), (61, 2, (31, 30)), (62, 4, (15, 16, 16, 15)), (27, 4, (7, 7, 7, 6))],
+)
+def test_left_over_layers_go_to_the_stages_before_the_last(layers: int, stages: int, sizes: tuple[int, ...]) -> None:
+    assert pipeline_stages(layers, stages) == sizes
+
+
+@pytest.mark.parametrize(
+    ("release", "capability", "dtype", "size"),
+    [
+        ("0.7.0", (9, 0), "auto", 16),
+        ("0.8.5", (9, 0), "auto", 64),
+        ("0.32.0", (9, 0), "auto", 16),
+        ("0.32.0", (9, 0), "fp8", 64),
+        ("0.11.0", (10, 0), "auto", 128),
+        ("0.32.0", (10, 0), "auto", 32),
+        ("0.32.0", (8, 9), "auto", 16),
+        ("0.17.0", None, "auto", 64),
+    ],
+)
+def test_blocks_of_latent_vectors_have_the_size_that_kernels_need(
+    release: str, capability: tuple[int, int] | None, dtype: str, size: int
+) -> None:
+    flags: dict[str, FlagValue] = {"kv-cache-dtype": dtype}
+    model = "deepseek-ai/DeepSeek-V2-Lite"
+    assert settings(flags, release, model, gpu(capability)).block_size == size
+    assert settings({"block-size": 256}, release, model, gpu(capability)).block_size == 256
+
+
+def test_what_takes_memory_beside_the_model_is_read() -> None:
+    flags: dict[str, FlagValue] = {
+        "enable-lora": True,
+        "max-loras": 4,
+        "max-lora-rank": 64,
+        "cpu-offload-gb": 1.5,
+        "num-gpu-blocks-override": 512,
+        "data-parallel-size": 2,
+        "enable-expert-parallel": True,
+        "decode-context-parallel-size": 2,
+        "mamba-ssm-cache-dtype": "float32",
+        "mamba-cache-dtype": "float16",
+        "spec-tokens": 3,
+    }
+    found = settings(flags)
+    assert (found.lora_slots, found.max_lora_rank, found.cpu_offload_bytes) == (4, 64, GIB + GIB // 2)
+    assert (found.num_gpu_blocks_override, found.data_parallel_size, found.expert_parallel) == (512, 2, True)
+    assert (found.decode_context_parallel_size, found.speculative_tokens) == (2, 3)
+    assert (found.state_dtype, found.convolution_dtype) == ("float32", "float16")
+    assert settings({"max-loras": 4}).lora_slots == 0

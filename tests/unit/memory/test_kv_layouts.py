@@ -2,12 +2,15 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.domain.model_config import LayerGroup, LayerKind, RecurrentState
+from orchestrator.catalog.architecture import parse_config
+from orchestrator.domain.model_config import LayerGroup, LayerKind, ModelConfig, ModelFacts, RecurrentState
 from orchestrator.domain.plan import KvCacheLayout, KvGroup
 from orchestrator.domain.units import GIB
-from orchestrator.memory.kv_cache import head_bytes, kv_layout, state_bytes
+from orchestrator.memory.cached_layers import head_bytes, state_bytes
+from orchestrator.memory.kv_cache import kv_layout
 from orchestrator.memory.prediction import logged_tokens
 from tests.unit.memory.memory_samples import (
+    ADA_24,
     BLACKWELL,
     H100,
     Flags,
@@ -127,7 +130,9 @@ def test_latent_attention_is_stored_whole_on_every_rank() -> None:
     latent = LayerGroup(kind=LayerKind.LATENT_ATTENTION, count=27, latent_size=576)
     facts = facts_with(config_of(latent))
     by_dtype = {
-        dtype: kv_layout(settings_for(facts, tensor_parallel_size=8, kv_cache_dtype=dtype), facts.config).block_bytes
+        dtype: kv_layout(
+            settings_for(facts, tensor_parallel_size=8, kv_cache_dtype=dtype, block_size=64), facts.config
+        ).block_bytes
         for dtype in ("auto", "fp8", "fp8_ds_mla")
     }
     assert by_dtype == {"auto": 64 * 27 * 1152, "fp8": 64 * 27 * 576, "fp8_ds_mla": 64 * 27 * 656}
@@ -170,9 +175,158 @@ def test_a_model_of_recurrent_layers_alone_needs_one_state_a_request() -> None:
     assert layout.blocks_for(1) == layout.blocks_for(1_000_000) == 1
 
 
-def test_a_mix_of_sliding_and_latent_layers_can_be_priced() -> None:
+def small_hybrid(latent_rank: int, kv_heads: int) -> ModelFacts:
+    """The hybrid of 12 layers that the mission names: two of three layers see a window of 256 tokens, the third MLA."""
+    config = parse_config(
+        {
+            "architectures": ["HybridForCausalLM"],
+            "model_type": "hybrid",
+            "torch_dtype": "bfloat16",
+            "hidden_size": 1024,
+            "intermediate_size": 4096,
+            "num_hidden_layers": 12,
+            "num_attention_heads": 16,
+            "num_key_value_heads": kv_heads,
+            "layer_types": ["sliding_attention", "sliding_attention", "full_attention"] * 4,
+            "sliding_window": 256,
+            "kv_lora_rank": latent_rank,
+            "qk_rope_head_dim": 32,
+            "qk_nope_head_dim": 64,
+            "vocab_size": 50257,
+            "max_position_embeddings": 8192,
+        }
+    )
+    assert isinstance(config, ModelConfig)
+    return facts_with(config)
+
+
+def test_a_hybrid_of_windows_and_latent_vectors_has_a_group_for_each_where_pages_come_out_even() -> None:
+    facts = small_hybrid(latent_rank=224, kv_heads=4)
+    layout = kv_layout(settings_for(facts, ADA_24, "0.32.0", max_num_batched_tokens=2048), facts.config)
+    assert layout == KvCacheLayout(
+        block_bytes=4 * 16 * 2 * 4 * 64 * 2,
+        groups=(
+            KvGroup(block_tokens=16, count=2, token_cap=255 + 2 * 2048, extra_blocks=1),
+            KvGroup(block_tokens=32),
+        ),
+        reserved_blocks=1,
+        source="8 layers x 1,024 bytes a token within 256 tokens, 4 layers x 512 bytes a token (bfloat16),"
+        " blocks of 16 tokens",
+    )
+
+
+def test_a_hybrid_whose_latent_pages_cannot_be_padded_stores_windows_whole() -> None:
+    facts = small_hybrid(latent_rank=256, kv_heads=16)
+    layout = kv_layout(settings_for(facts, ADA_24, "0.32.0"), facts.config)
+    assert layout.groups == (KvGroup(block_tokens=16),)
+    assert layout.block_bytes == 16 * (8 * 2 * 16 * 64 * 2 + 4 * (256 + 32) * 2)
+
+
+def test_windows_with_smaller_pages_than_the_latent_ones_are_padded() -> None:
+    facts = small_hybrid(latent_rank=256, kv_heads=1)
+    layout = kv_layout(settings_for(facts, ADA_24, "0.32.0"), facts.config)
+    assert layout.block_bytes == 16 * 4 * (256 + 32) * 2
+    assert [(group.block_tokens, group.count) for group in layout.groups] == [(16, 2), (16, 1)]
+
+
+def llama4_style() -> ModelFacts:
+    config = parse_config(
+        {
+            "architectures": ["Llama4ForCausalLM"],
+            "model_type": "llama4_text",
+            "hidden_size": 5120,
+            "intermediate_size": 8192,
+            "num_hidden_layers": 48,
+            "num_attention_heads": 40,
+            "num_key_value_heads": 8,
+            "head_dim": 128,
+            "attention_chunk_size": 8192,
+            "vocab_size": 202048,
+            "max_position_embeddings": 1048576,
+        }
+    )
+    assert isinstance(config, ModelConfig)
+    return facts_with(config)
+
+
+@pytest.mark.parametrize(
+    ("release", "groups"),
+    [
+        ("0.9.1", (KvGroup(block_tokens=16),)),
+        ("0.10.0", (KvGroup(block_tokens=16, count=3, token_cap=8192 + 2048), KvGroup(block_tokens=16))),
+        ("0.10.1", (KvGroup(block_tokens=16),)),
+        ("0.13.0", (KvGroup(block_tokens=16, count=3, token_cap=8192 + 2048), KvGroup(block_tokens=16))),
+        ("0.32.0", (KvGroup(block_tokens=16, count=3, token_cap=8192 + 2 * 2048), KvGroup(block_tokens=16))),
+    ],
+)
+def test_chunks_are_given_back_in_the_releases_that_do_so(release: str, groups: tuple[KvGroup, ...]) -> None:
+    facts = llama4_style()
+    assert kv_layout(settings_for(facts, ADA_24, release), facts.config).groups == groups
+
+
+@pytest.mark.parametrize(
+    ("release", "cap"),
+    [("0.7.3", None), ("0.8.5", 4095 + 2048), ("0.25.1", 4095 + 2048), ("0.26.0", 4095 + 4096)],
+)
+def test_a_model_of_windows_alone_keeps_them_from_the_first_v1_engine_on(release: str, cap: int | None) -> None:
+    facts = facts_with(config_of(sliding(8, window=4096)))
+    flags: Flags = {"max_num_batched_tokens": 2048}
+    [group] = kv_layout(settings_for(facts, ADA_24, release, **flags), facts.config).groups
+    assert group.token_cap == cap
+
+
+def test_layers_with_heads_of_different_sizes_share_one_group_when_all_see_everything() -> None:
+    wide = LayerGroup(kind=LayerKind.FULL_ATTENTION, count=2, num_kv_heads=4, head_size=256)
+    facts = facts_with(config_of(full(6), wide))
+    layout = kv_layout(settings_for(facts), facts.config)
+    assert layout.groups == (KvGroup(block_tokens=16),)
+    assert layout.block_bytes == 16 * (6 * 2 * 4 * 128 * 2 + 2 * 2 * 4 * 256 * 2)
+
+
+def test_stages_share_the_groups_of_the_whole_model() -> None:
+    facts = facts_with(config_of(full(4), sliding(20)))
+    layout = kv_layout(settings_for(facts, pipeline_parallel_size=2), facts.config)
+    assert [group.count for group in layout.groups] == [1, 5]
+    assert layout.block_bytes == 16 * 2 * 2 * 4 * 128 * 2
+
+
+def test_own_draft_layers_join_the_layers_that_see_everything() -> None:
+    facts = facts_of("Qwen/Qwen3-Next-80B-A3B-Instruct")
+    guessing: Flags = {"speculative_config": {"method": "qwen3_next_mtp", "num_speculative_tokens": 2}}
+    plain, drafted = (kv_layout(settings_for(facts, H100, **flags), facts.config) for flags in (Flags(), guessing))
+    assert sorted(group.count for group in plain.groups) == [1, 3]
+    assert sorted(group.count for group in drafted.groups) == [1, 3]
+    assert [group.extra_blocks for group in drafted.groups if group.token_cap == 0] == [4]
+    assert drafted.block_bytes * 12 > plain.block_bytes * 13
+
+
+def test_a_number_of_blocks_takes_the_place_of_the_memory_that_is_left() -> None:
+    fp = footprint_of(facts_with(config_of(full(8))), num_gpu_blocks_override=1000, max_model_len=4096)
+    assert fp.fixed_kv_bytes == 1000 * fp.kv.block_bytes
+    assert logged_tokens(fp, fp.fixed_kv_bytes) == 16_000
+
+
+def test_context_parallel_ranks_share_the_tokens_of_a_request() -> None:
     latent = LayerGroup(kind=LayerKind.LATENT_ATTENTION, count=4, latent_size=576)
-    facts = facts_with(config_of(latent, sliding(8, window=256)))
-    layout = kv_layout(settings_for(facts, release="0.20.0", max_num_batched_tokens=2048), facts.config)
-    assert [group.count for group in layout.groups] == [1, 2]
-    assert layout.blocks_for(100_000) > layout.blocks_for(10_000) > 0
+    facts = facts_with(config_of(latent))
+    layout = kv_layout(settings_for(facts, tensor_parallel_size=8, decode_context_parallel_size=8), facts.config)
+    assert layout.groups == (KvGroup(block_tokens=128),)
+
+
+def test_dtypes_of_recurrent_states_can_be_chosen() -> None:
+    recurrent = LayerGroup(kind=LayerKind.LINEAR_ATTENTION, count=8, recurrent=DELTANET)
+    facts = facts_with(config_of(recurrent))
+    sizes = [
+        kv_layout(settings_for(facts, **flags), facts.config).block_bytes // 8
+        for flags in (Flags(), Flags(mamba_ssm_cache_dtype="bfloat16"), Flags(mamba_cache_dtype="float32"))
+    ]
+    convolution, state = 10240 * 3, 48 * 128 * 128
+    assert sizes == [2 * convolution + 4 * state, 2 * convolution + 2 * state, 4 * convolution + 4 * state]
+
+
+def test_hybrids_of_latent_and_recurrent_layers_have_blocks_of_whole_128_tokens() -> None:
+    recurrent = LayerGroup(kind=LayerKind.LINEAR_ATTENTION, count=20, recurrent=DELTANET)
+    latent = LayerGroup(kind=LayerKind.LATENT_ATTENTION, count=7, latent_size=576)
+    facts = facts_with(config_of(recurrent, latent))
+    layout = kv_layout(settings_for(facts), facts.config)
+    assert {group.block_tokens for group in layout.groups} == {-(-3_207_168 // 1152 // 128) * 128}
