@@ -4,34 +4,41 @@ from __future__ import annotations
 
 from orchestrator.domain.model_config import ModelConfig
 from orchestrator.domain.plan import MemoryTerm, Term
-from orchestrator.domain.units import MIB, ZERO_BYTES, ByteRange
+from orchestrator.domain.units import GIB, MIB, ByteRange
 from orchestrator.engine.memory_rules import memory_rules
 from orchestrator.engine.settings import EngineSettings
-from orchestrator.memory.constants import FORWARD, MOE_WORKSPACE, SAMPLER_BYTES_PER_LOGIT, VISION_PEAK
+from orchestrator.memory.constants import (
+    CONSTANTS,
+    FORWARD,
+    MOE_WORKSPACE,
+    VISION_PEAK,
+    Constants,
+    sampler_parameter,
+)
 
 _ELEMENT_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
 _COUNT_BYTES = 4
 _MASK_SHARE = 1 / 32
 
 
-def activation_term(settings: EngineSettings, config: ModelConfig) -> MemoryTerm:
+def activation_term(settings: EngineSettings, config: ModelConfig, constants: Constants = CONSTANTS) -> MemoryTerm:
     """The peak on the worst rank: max(forward, hidden states + sampler) + experts' workspace (+ vision encoder).
 
     The logits are gathered, so the sampler's share does not shrink with tensor parallelism.
     """
     element = _ELEMENT_BYTES.get(settings.dtype, 2)
     hidden = settings.max_num_batched_tokens * config.hidden_size * element
-    forward = FORWARD.of(_forward_bytes(settings, config, element))
-    sampler = _sampler_range(settings, config)
+    forward = constants[FORWARD].of(forward_bytes(settings, config))
+    sampler = _sampler_range(settings, config, constants)
     stages = 2 * hidden if settings.pipeline_parallel_size > 1 else 0
     peak = ByteRange(
         max(forward.low, 0 if stages else hidden + sampler.low),
         max(forward.expected, hidden + sampler.expected) + stages,
         max(forward.high, hidden + sampler.high) + stages,
     )
-    peak = peak + _experts_range(settings, config, element)
+    peak = peak + constants[MOE_WORKSPACE].of(experts_bytes(settings, config))
     if config.is_multimodal and settings.loads_vision:
-        peak = peak + VISION_PEAK
+        peak = peak + constants[VISION_PEAK].of(GIB)
     return MemoryTerm(
         term=Term.ACTIVATION, size=peak, in_budget=True, source=_source(settings, config, forward, sampler)
     )
@@ -49,28 +56,37 @@ def sampling_buffers_term(settings: EngineSettings, config: ModelConfig) -> Memo
     )
 
 
-def _forward_bytes(settings: EngineSettings, config: ModelConfig, element: int) -> float:
+def forward_bytes(settings: EngineSettings, config: ModelConfig) -> float:
+    """The widest tensors of one layer that live at once: gate, up and their product (or q, k, v), three hidden states."""
     moe = config.moe
+    element = _ELEMENT_BYTES.get(settings.dtype, 2)
     width = config.intermediate_size if moe is None else moe.shared_intermediate_size
     attention = 2 * config.head_dim * (config.num_attention_heads + 2 * config.num_kv_heads)
     per_token = max(3 * width, attention) / settings.tensor_parallel_size + 3 * config.hidden_size
     return settings.max_num_batched_tokens * per_token * element
 
 
-def _sampler_range(settings: EngineSettings, config: ModelConfig) -> ByteRange:
+def sampled_logits(settings: EngineSettings, config: ModelConfig) -> int:
+    """Logits that the profile run samples from: those of every request that a batch may hold."""
     if not settings.sampler_in_profile:
-        return ZERO_BYTES
-    logits = min(settings.max_num_seqs, settings.max_num_batched_tokens) * config.vocab_size
-    return SAMPLER_BYTES_PER_LOGIT[memory_rules(settings.release).sampler].of(logits)
+        return 0
+    return min(settings.max_num_seqs, settings.max_num_batched_tokens) * config.vocab_size
 
 
-def _experts_range(settings: EngineSettings, config: ModelConfig, element: int) -> ByteRange:
+def _sampler_range(settings: EngineSettings, config: ModelConfig, constants: Constants) -> ByteRange:
+    scale = constants[sampler_parameter(memory_rules(settings.release).sampler)]
+    return scale.of(sampled_logits(settings, config))
+
+
+def experts_bytes(settings: EngineSettings, config: ModelConfig) -> float:
+    """Buffers of the fused experts for a full batch; 0 without experts."""
     moe = config.moe
     if moe is None:
-        return ZERO_BYTES
+        return 0.0
+    element = _ELEMENT_BYTES.get(settings.dtype, 2)
     own_width = moe.intermediate_size / settings.tensor_parallel_size
     per_token = moe.experts_per_token * (max(2 * own_width, config.hidden_size) + own_width)
-    return MOE_WORKSPACE.of(settings.max_num_batched_tokens * per_token * element)
+    return settings.max_num_batched_tokens * per_token * element
 
 
 def _source(settings: EngineSettings, config: ModelConfig, forward: ByteRange, sampler: ByteRange) -> str:

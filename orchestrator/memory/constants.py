@@ -7,6 +7,7 @@ vLLM's own issues. GiB and MiB are binary.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from orchestrator.domain.units import GIB, MIB, ByteRange
@@ -43,48 +44,231 @@ LOADED_OVER_STORED_BY_METHOD = {
     "mxfp4": Scale(low=1.0, expected=1.04, high=1.14),  # padded by some kernels: gpt-oss-120b 61.3 to 66.0 of 60.8
 }
 
-# ---- activation peak -----------------------------------------------------------------------------------------------
-FORWARD = Scale(low=0.95, expected=1.08, high=1.35)
-"""Over `T * (3 I/tp + 3 H) * b`: Llama-3-8B T=2048 0.22 of 0.21 GiB; Qwen3-4B T=10000 0.74 of 0.69 (V0); the first
-stages of Llama-3.1-8B PP2 1.10 and Qwen3-8B PP3 0.96 with two hidden states added (llm-d-planner 205)."""
-MOE_WORKSPACE = Scale(low=0.3, expected=1.05, high=1.5)
-"""Over the buffers of the fused experts, on top of the sampler: Qwen1.5-MoE 287 of 264 MiB, DeepSeek-V2-Lite 454 of
-396, Qwen3-30B-A3B 502 of 352, Mixtral TP2 over 672; gpt-oss (other kernels) next to none."""
-SAMPLER_BYTES_PER_LOGIT = {
-    Sampler.SORT: Scale(low=37.0, expected=38.3, high=39.5),  # 0.6 to 0.16: Qwen3-0.6B to Llama-70B, S=256 and 1024
-    Sampler.TRITON: Scale(low=14.2, expected=14.9, high=15.9),  # 0.17 to 0.20: Llama-3.1-8B 1.89 GiB, gemma-7b 3.63
-    Sampler.FLASHINFER: Scale(low=4.0, expected=11.0, high=22.0),  # from 0.21: 4 with a warm compile cache, 22 cold
-}
+# ---- measured terms that are calibrated: one table, read by the memory model and by the cross-validation -------------
 
-VISION_PEAK = gib_range(0.1, 0.8, 2.2)
-"""The encoder at its largest input: Qwen3.5-9B and Qwen3.5-35B-A3B about 0.8, Qwen3.8-27B 1.0, Qwen2.5-VL-3B 1.7."""
 
-# ---- what is no tensor of the model --------------------------------------------------------------------------------
-NON_TORCH_ONE_GPU = (
-    ("0.6.0", gib_range(0.02, 0.06, 0.26)),  # V0 and early V1: 0.02 to 0.13, once 0.26 (0.6.5)
-    ("0.11.0", gib_range(0.02, 0.13, 0.20)),  # H100 0.11 to 0.17: 0.13
-    ("0.18.0", gib_range(0.05, 0.24, 0.32)),  # H100 0.18 and 0.19: 0.24, 0.25
-    ("0.27.0", gib_range(0.10, 0.24, 0.50)),  # drop of free memory less weights and buffers: 0.19, 0.31, 0.32
-    ("0.32.0", gib_range(0.10, 0.20, 0.45)),  # cuBLAS handles are created before the snapshot
-)
-NON_TORCH_NVLINK = (
-    ("0.6.0", gib_range(0.10, 0.60, 2.10)),  # NCCL counted: A100 TP8 1.82 to 2.10
-    ("0.11.0", gib_range(0.20, 0.54, 0.80)),  # H100 TP2: 0.54, 0.55
-    ("0.18.0", gib_range(1.60, 2.07, 2.30)),  # H100 TP2 2.06, 2.07, TP4 2.13; H200 TP8 1.74
-)
-NON_TORCH_PCIE = (
-    ("0.6.0", gib_range(0.15, 0.28, 0.60)),  # 3090 TP16 0.20, 4090 TP2 0.25, L40S TP2 0.30 (NCCL counted)
-    ("0.11.0", gib_range(0.10, 0.25, 0.60)),
-    ("0.18.0", gib_range(0.15, 0.45, 0.90)),  # 5090 TP2 0.6 less buffers
-)
-NON_TORCH_PCIE_LARGE = (
-    ("0.6.0", gib_range(0.15, 0.28, 0.60)),
-    ("0.11.0", gib_range(0.10, 0.30, 1.00)),
-    ("0.18.0", gib_range(0.15, 0.70, 1.75)),  # RTX PRO 6000 TP4 1.70
-)
-NON_TORCH_STAGE = gib_range(0.02, 0.07, 0.15)
-"""A pipeline stage without tensor parallelism: 0.07 on H100 with vLLM 0.19."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameter:
+    """One constant of the model. `fitted` is what all records together say, `prior` what reasoning alone would say.
 
+    `unit` is what the scale multiplies. The prior stands in for a source that is held out when no other source tells.
+    """
+
+    name: str
+    unit: str
+    prior: Scale
+    fitted: Scale
+    source: str
+
+
+Constants = Mapping[str, Scale]
+"""Scales by the name of their parameter."""
+
+
+def _s(low: float, expected: float, high: float) -> Scale:
+    return Scale(low=low, expected=expected, high=high)
+
+
+FORWARD = "forward pass"
+MOE_WORKSPACE = "workspace of experts"
+VISION_PEAK = "vision encoder"
+GRAPH_BASE = "CUDA graphs, first"
+GRAPH_EACH = "CUDA graphs, each as estimated"
+GRAPH_EACH_ACTUAL = "CUDA graphs, each as captured"
+STAGE_NON_TORCH = "non-torch, pipeline stage from 0.11.0"
+
+
+def sampler_parameter(sampler: Sampler) -> str:
+    return f"sampler, {sampler}"
+
+
+def non_torch_parameter(fabric: str, since: str) -> str:
+    return f"non-torch, {fabric} from {since}"
+
+
+PARAMETERS = (
+    Parameter(
+        name=FORWARD,
+        unit="of T * (3 I/tp + 3 H) * element",
+        prior=_s(0.8, 1.1, 1.6),
+        fitted=_s(0.95, 1.08, 1.35),
+        source="Llama-3-8B T=2048 0.22 of 0.21 GiB; Qwen3-4B T=10000 0.74 of 0.69 (V0); the first stages of"
+        " Llama-3.1-8B PP2 1.10 and Qwen3-8B PP3 0.96 with two hidden states added (llm-d-planner 205)",
+    ),
+    Parameter(
+        name=MOE_WORKSPACE,
+        unit="of the fused experts' buffers, on top of the sampler",
+        prior=_s(0.2, 1.0, 1.8),
+        fitted=_s(0.3, 1.05, 1.5),
+        source="Qwen1.5-MoE 287 of 264 MiB, DeepSeek-V2-Lite 454 of 396, Qwen3-30B-A3B 502 of 352, Mixtral TP2 over"
+        " 672; gpt-oss (other kernels) next to none",
+    ),
+    Parameter(
+        name=sampler_parameter(Sampler.SORT),
+        unit="bytes per logit",
+        prior=_s(34.0, 38.0, 42.0),
+        fitted=_s(37.0, 38.3, 39.5),
+        source="0.6 to 0.16: Qwen3-0.6B to Llama-70B, S=256 and 1024. Prior: logits in 16 and 32 bit (6), a sort with"
+        " two buffers of values and 64-bit places (24), probabilities and their sums (8)",
+    ),
+    Parameter(
+        name=sampler_parameter(Sampler.TRITON),
+        unit="bytes per logit",
+        prior=_s(12.0, 15.0, 18.0),
+        fitted=_s(14.2, 14.9, 15.9),
+        source="0.17 to 0.20: Llama-3.1-8B 1.89 GiB, gemma-7b 3.63. Prior: logits in 16 and 32 bit (6), probabilities"
+        " and noise in 32 bit (8), a mask (1)",
+    ),
+    Parameter(
+        name=sampler_parameter(Sampler.FLASHINFER),
+        unit="bytes per logit",
+        prior=_s(4.0, 12.0, 24.0),
+        fitted=_s(4.0, 11.0, 22.0),
+        source="from 0.21: 4 with a warm compile cache, 22 on the first start, when compiling leaves memory behind",
+    ),
+    Parameter(
+        name=VISION_PEAK,
+        unit="GiB",
+        prior=_s(0.1, 0.8, 2.5),
+        fitted=_s(0.1, 0.8, 2.2),
+        source="the encoder at its largest input: Qwen3.5-9B and Qwen3.5-35B-A3B about 0.8, Qwen2.5-VL-3B 1.7",
+    ),
+    # Growth of what is no tensor, by what the ranks talk over: kernels, workspaces, before 0.11 NCCL.
+    Parameter(
+        name=non_torch_parameter("one GPU", "0.6.0"),
+        unit="GiB",
+        prior=_s(0.02, 0.08, 0.30),
+        fitted=_s(0.02, 0.06, 0.26),
+        source="V0 and early V1: 0.02 to 0.13, once 0.26 (0.6.5)",
+    ),
+    Parameter(
+        name=non_torch_parameter("one GPU", "0.11.0"),
+        unit="GiB",
+        prior=_s(0.02, 0.12, 0.25),
+        fitted=_s(0.02, 0.13, 0.20),
+        source="H100 0.11 to 0.17: 0.13",
+    ),
+    Parameter(
+        name=non_torch_parameter("one GPU", "0.18.0"),
+        unit="GiB",
+        prior=_s(0.05, 0.20, 0.35),
+        fitted=_s(0.05, 0.24, 0.32),
+        source="H100 0.18 and 0.19: 0.24, 0.25",
+    ),
+    Parameter(
+        name=non_torch_parameter("one GPU", "0.27.0"),
+        unit="GiB",
+        prior=_s(0.10, 0.25, 0.55),
+        fitted=_s(0.10, 0.24, 0.50),
+        source="drop of free memory less weights and buffers: 0.19, 0.31, 0.32",
+    ),
+    Parameter(
+        name=non_torch_parameter("one GPU", "0.32.0"),
+        unit="GiB",
+        prior=_s(0.10, 0.20, 0.50),
+        fitted=_s(0.10, 0.20, 0.45),
+        source="cuBLAS handles are created before the snapshot",
+    ),
+    Parameter(
+        name=non_torch_parameter("NVLink", "0.6.0"),
+        unit="GiB",
+        prior=_s(0.10, 0.80, 2.20),
+        fitted=_s(0.10, 0.60, 2.10),
+        source="NCCL counted: A100 TP8 1.82 to 2.10",
+    ),
+    Parameter(
+        name=non_torch_parameter("NVLink", "0.11.0"),
+        unit="GiB",
+        prior=_s(0.10, 0.60, 1.20),
+        fitted=_s(0.20, 0.54, 0.80),
+        source="H100 TP2: 0.54, 0.55",
+    ),
+    Parameter(
+        name=non_torch_parameter("NVLink", "0.18.0"),
+        unit="GiB",
+        prior=_s(0.60, 1.80, 2.40),
+        fitted=_s(1.60, 2.07, 2.30),
+        source="H100 TP2 2.06, 2.07, TP4 2.13; H200 TP8 1.74",
+    ),
+    Parameter(
+        name=non_torch_parameter("PCIe", "0.6.0"),
+        unit="GiB",
+        prior=_s(0.10, 0.30, 0.70),
+        fitted=_s(0.15, 0.28, 0.60),
+        source="3090 TP16 0.20, 4090 TP2 0.25, L40S TP2 0.30 (NCCL counted)",
+    ),
+    Parameter(
+        name=non_torch_parameter("PCIe", "0.11.0"),
+        unit="GiB",
+        prior=_s(0.10, 0.25, 0.60),
+        fitted=_s(0.10, 0.25, 0.60),
+        source="not seen: as before 0.11, without NCCL",
+    ),
+    Parameter(
+        name=non_torch_parameter("PCIe", "0.18.0"),
+        unit="GiB",
+        prior=_s(0.10, 0.45, 1.00),
+        fitted=_s(0.15, 0.45, 0.90),
+        source="5090 TP2 0.6 less buffers",
+    ),
+    Parameter(
+        name=non_torch_parameter("PCIe, Blackwell", "0.6.0"),
+        unit="GiB",
+        prior=_s(0.15, 0.28, 0.70),
+        fitted=_s(0.15, 0.28, 0.60),
+        source="as other cards on PCIe",
+    ),
+    Parameter(
+        name=non_torch_parameter("PCIe, Blackwell", "0.11.0"),
+        unit="GiB",
+        prior=_s(0.10, 0.30, 1.10),
+        fitted=_s(0.10, 0.30, 1.00),
+        source="between the rows around it",
+    ),
+    Parameter(
+        name=non_torch_parameter("PCIe, Blackwell", "0.18.0"),
+        unit="GiB",
+        prior=_s(0.10, 0.70, 1.80),
+        fitted=_s(0.15, 0.70, 1.75),
+        source="RTX PRO 6000 TP4 1.70",
+    ),
+    Parameter(
+        name=STAGE_NON_TORCH,
+        unit="GiB",
+        prior=_s(0.02, 0.10, 0.25),
+        fitted=_s(0.02, 0.07, 0.15),
+        source="a pipeline stage without tensor parallelism: 0.07 on H100 with vLLM 0.19",
+    ),
+    Parameter(
+        name=GRAPH_BASE,
+        unit="MiB",
+        prior=_s(0.0, 30.0, 80.0),
+        fitted=_s(0.0, 30.0, 60.0),
+        source="what is left when few graphs are captured",
+    ),
+    Parameter(
+        name=GRAPH_EACH,
+        unit="MiB a graph",
+        prior=_s(3.0, 6.5, 12.0),
+        fitted=_s(4.2, 6.5, 10.0),
+        source="estimates of 51 + 35 graphs: 0.42, 0.52, 0.65, 0.84 GiB for 4B to 8B; measured 0.22 to 0.91",
+    ),
+    Parameter(
+        name=GRAPH_EACH_ACTUAL,
+        unit="MiB a graph",
+        prior=_s(1.0, 6.5, 16.0),
+        fitted=_s(1.5, 6.5, 12.0),
+        source="67 piecewise 0.50, 0.67, 0.68 GiB, with more than one rank up to 1.0; V0 0.18 to 0.55",
+    ),
+)
+
+CONSTANTS: Constants = {parameter.name: parameter.fitted for parameter in PARAMETERS}
+"""What the memory model uses."""
+
+GRAPH_RANKS_FACTOR = 1.5
+"""How much larger graphs may get with several ranks."""
+
+# ---- what is held before the snapshot --------------------------------------------------------------------------------
 CONTEXT_ONE_GPU = gib_range(0.22, 0.45, 0.58)
 """CUDA's total less free at the snapshot: A10 0.23, 16 GB 0.23, 48 GB 0.38, 4090 0.45, 3090 0.51, H100 0.53 GiB."""
 HANDLES = gib_range(0.01, 0.04, 0.10)
@@ -94,14 +278,6 @@ COMMUNICATORS_PCIE = gib_range(0.10, 0.30, 0.65)
 COMMUNICATORS_NVLINK = gib_range(0.15, 0.80, 1.75)
 """NCCL's part of the context: up to 2.16 GiB in all on H200 TP8."""
 COMMUNICATORS_STAGES = gib_range(0.02, 0.10, 0.30)
-
-# ---- CUDA graphs ---------------------------------------------------------------------------------------------------
-GRAPH_BASE = mib_range(0, 30, 60)
-GRAPH_EACH = mib_range(4.2, 6.5, 10.0)
-"""Per graph. Estimates of 51 + 35 graphs: 0.42, 0.52, 0.65, 0.84 GiB for 4B to 8B; measured 0.22 to 0.91."""
-GRAPH_EACH_ACTUAL = mib_range(1.5, 6.5, 12.0)
-"""Per graph as captured: 67 piecewise 0.50, 0.67, 0.68 GiB, with more than one rank up to 1.0; V0 0.18 to 0.55."""
-GRAPH_RANKS_FACTOR = 1.5
 
 # ---- taken after the profile run, on top of the budget --------------------------------------------------------------
 LAZY = mib_range(0, 40, 160)

@@ -7,21 +7,20 @@ from enum import StrEnum
 from orchestrator.domain.inventory import Gpu
 from orchestrator.domain.plan import MemoryTerm, Term
 from orchestrator.domain.release import Release
-from orchestrator.domain.units import MIB, ByteRange
+from orchestrator.domain.units import GIB, MIB, ByteRange
 from orchestrator.engine.memory_rules import memory_rules
 from orchestrator.engine.settings import EngineSettings
 from orchestrator.memory.constants import (
     COMMUNICATORS_NVLINK,
     COMMUNICATORS_PCIE,
     COMMUNICATORS_STAGES,
+    CONSTANTS,
     CONTEXT_ONE_GPU,
     HANDLES,
     LAZY,
-    NON_TORCH_NVLINK,
-    NON_TORCH_ONE_GPU,
-    NON_TORCH_PCIE,
-    NON_TORCH_PCIE_LARGE,
-    NON_TORCH_STAGE,
+    STAGE_NON_TORCH,
+    Constants,
+    non_torch_parameter,
 )
 
 _NVLINK_CAPABILITIES = frozenset({(7, 0), (8, 0), (9, 0), (10, 0), (10, 3)})
@@ -51,12 +50,12 @@ def fabric(settings: EngineSettings, gpu: Gpu) -> Fabric:
     return Fabric.PCIE if capability is not None and capability[0] < _BLACKWELL else Fabric.PCIE_LARGE
 
 
-def non_torch_term(settings: EngineSettings, gpu: Gpu) -> MemoryTerm:
+def non_torch_term(settings: EngineSettings, gpu: Gpu, constants: Constants = CONSTANTS) -> MemoryTerm:
     """Growth of non-torch memory between the snapshot and the end of the profile run."""
     between = fabric(settings, gpu)
     return MemoryTerm(
         term=Term.NON_TORCH,
-        size=_non_torch_range(between, settings.release),
+        size=constants[non_torch_name(between, settings.release)].of(GIB),
         in_budget=True,
         source=f"kernels and workspaces seen with {between} on vLLM {settings.release}",
     )
@@ -92,20 +91,26 @@ _COMMUNICATORS = {
     Fabric.PCIE: COMMUNICATORS_PCIE,
     Fabric.PCIE_LARGE: COMMUNICATORS_PCIE,
 }
-_NON_TORCH = {
-    Fabric.ALONE: NON_TORCH_ONE_GPU,
-    Fabric.STAGES: NON_TORCH_ONE_GPU,
-    Fabric.NVLINK: NON_TORCH_NVLINK,
-    Fabric.PCIE: NON_TORCH_PCIE,
-    Fabric.PCIE_LARGE: NON_TORCH_PCIE_LARGE,
+_NON_TORCH_SINCE = {
+    Fabric.ALONE: ("0.6.0", "0.11.0", "0.18.0", "0.27.0", "0.32.0"),
+    Fabric.NVLINK: ("0.6.0", "0.11.0", "0.18.0"),
+    Fabric.PCIE: ("0.6.0", "0.11.0", "0.18.0"),
+    Fabric.PCIE_LARGE: ("0.6.0", "0.11.0", "0.18.0"),
+}
+_EPOCHS = {
+    between: tuple((Release.of(since), non_torch_parameter(between, since)) for since in rows)
+    for between, rows in _NON_TORCH_SINCE.items()
 }
 
 
-def _non_torch_range(between: Fabric, release: Release) -> ByteRange:
-    if between is Fabric.STAGES and release >= _STAGE_ROW_SINCE:
-        return NON_TORCH_STAGE
-    rows = _NON_TORCH[between]
-    return next((size for since, size in reversed(rows) if Release.of(since) <= release), rows[0][1])
+def non_torch_name(between: Fabric, release: Release) -> str:
+    """The parameter that says how much non-torch memory grows over this fabric on that release."""
+    if between is Fabric.STAGES:
+        if release >= _STAGE_ROW_SINCE:
+            return STAGE_NON_TORCH
+        between = Fabric.ALONE
+    rows = _EPOCHS[between]
+    return next((name for since, name in reversed(rows) if since <= release), rows[0][1])
 
 
 def _uses_flashinfer(settings: EngineSettings, gpu: Gpu) -> bool:

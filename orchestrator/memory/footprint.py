@@ -10,6 +10,7 @@ from orchestrator.domain.profile import Requirements
 from orchestrator.domain.release import Release
 from orchestrator.engine.settings import EngineSettings
 from orchestrator.memory.activation import activation_term, sampling_buffers_term
+from orchestrator.memory.constants import CONSTANTS, Constants
 from orchestrator.memory.context import context_term, late_term, non_torch_term
 from orchestrator.memory.graphs import graphs_term
 from orchestrator.memory.kv_cache import kv_layout
@@ -17,18 +18,24 @@ from orchestrator.memory.weights import weights_term
 
 
 def footprint(
-    *, settings: EngineSettings, facts: ModelFacts, gpu: Gpu, release: Release, requirements: Requirements
+    *,
+    settings: EngineSettings,
+    facts: ModelFacts,
+    gpu: Gpu,
+    release: Release,
+    requirements: Requirements,
+    constants: Constants = CONSTANTS,
 ) -> Footprint:
     """The memory of one rank on a GPU like `gpu`.
 
     `kv_required_bytes` covers at least one request of max-model-len, as vLLM demands; where vLLM may shorten
-    max-model-len itself (`auto`), it covers one token.
+    max-model-len itself (`auto`), it covers one token. `constants` stands in for the measured ones (calibration).
     """
     layout = kv_layout(settings, facts.config)
     tokens = 1 if settings.auto_max_model_len else settings.max_model_len
     return Footprint(
         cuda_total=cuda_total_bytes(gpu),
-        terms=_terms(settings, facts, gpu),
+        terms=_terms(settings, facts, gpu, constants),
         kv=layout,
         max_model_len=settings.max_model_len,
         kv_required_bytes=layout.bytes_for(tokens, max(1.0, requirements.full_length_requests)),
@@ -45,13 +52,13 @@ def _fixed_kv_bytes(settings: EngineSettings, layout: KvCacheLayout) -> int | No
     return settings.kv_cache_memory_bytes if blocks is None else blocks * layout.block_bytes
 
 
-def _terms(settings: EngineSettings, facts: ModelFacts, gpu: Gpu) -> tuple[MemoryTerm, ...]:
+def _terms(settings: EngineSettings, facts: ModelFacts, gpu: Gpu, constants: Constants) -> tuple[MemoryTerm, ...]:
     config = facts.config
     terms = (
         weights_term(settings, facts),
-        activation_term(settings, config),
-        graphs_term(settings),
-        non_torch_term(settings, gpu),
+        activation_term(settings, config, constants),
+        graphs_term(settings, constants),
+        non_torch_term(settings, gpu, constants),
         sampling_buffers_term(settings, config),
         context_term(settings, gpu),
         late_term(settings, gpu),

@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 from orchestrator.domain.plan import MemoryTerm, Term
-from orchestrator.domain.units import ZERO_BYTES, ByteRange
+from orchestrator.domain.units import MIB, ZERO_BYTES, ByteRange
 from orchestrator.engine.memory_rules import memory_rules
 from orchestrator.engine.settings import EngineSettings
-from orchestrator.memory.constants import GRAPH_BASE, GRAPH_EACH, GRAPH_EACH_ACTUAL, GRAPH_RANKS_FACTOR
+from orchestrator.memory.constants import (
+    CONSTANTS,
+    GRAPH_BASE,
+    GRAPH_EACH,
+    GRAPH_EACH_ACTUAL,
+    GRAPH_RANKS_FACTOR,
+    Constants,
+)
 
 
-def graphs_term(settings: EngineSettings) -> MemoryTerm:
+def graphs_term(settings: EngineSettings, constants: Constants = CONSTANTS) -> MemoryTerm:
     """The estimate that vLLM subtracts, or what the capture really takes where the release does not reserve it."""
     reserved = memory_rules(settings.release).reserves_graphs(settings.uses_v2_runner)
     count = settings.graphs.count
     if count == 0:
         return MemoryTerm(term=Term.CUDA_GRAPHS, size=ZERO_BYTES, in_budget=reserved, source="no graphs are captured")
-    each = GRAPH_EACH if reserved else GRAPH_EACH_ACTUAL
+    each = constants[GRAPH_EACH if reserved else GRAPH_EACH_ACTUAL].of(MIB)
     more = GRAPH_RANKS_FACTOR if settings.tensor_parallel_size > 1 else 1.0
-    size = GRAPH_BASE + ByteRange(each.low * count, each.expected * count, int(each.high * count * more))
+    size = constants[GRAPH_BASE].of(MIB) + ByteRange(
+        each.low * count, each.expected * count, int(each.high * count * more)
+    )
     forms = f"{settings.graphs.piecewise} piecewise and {settings.graphs.full} full graphs"
     where = "reserved in the budget" if reserved else "not reserved by this release"
     return MemoryTerm(term=Term.CUDA_GRAPHS, size=size, in_budget=reserved, source=f"{forms}, {where}")
