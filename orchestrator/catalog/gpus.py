@@ -74,7 +74,7 @@ def inventory_from_short_form(text: str) -> Inventory | Diagnostic:
             return _wrong_count(text)
         cards.extend([card] * count)
     gpus = tuple(_idle_gpu(index, card, cards[:index].count(card)) for index, card in enumerate(cards))
-    return Inventory(hosts=(Host(name="host", gpus=gpus, links=_links(gpus)),), source=text)
+    return Inventory(hosts=(Host(name="host", gpus=gpus, links=_links(gpus)),), source=text, is_example=True)
 
 
 def _read_group(part: str, text: str) -> tuple[int, KnownGpu] | Diagnostic:

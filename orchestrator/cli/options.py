@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -27,3 +29,9 @@ FormatOption = Annotated[
     FindingsFormat,
     typer.Option("--format", help="Findings: full for people, concise for editors, json for programs, github for CI."),
 ]
+
+
+def render_command(paths: Sequence[str] | None, inventory: str | None) -> str:
+    """The `orchestrate render` that takes the same profiles and the same GPUs."""
+    option = [] if inventory is None else ["--inventory", inventory]
+    return shlex.join(["orchestrate", "render", *(paths or []), *option])

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orchestrator.cli.exit_codes import ExitCode
-from orchestrator.cli.options import PATHS_DEFAULT, FormatOption, InventoryOption, OfflineOption, PathsArgument
+from orchestrator.cli.options import (
+    PATHS_DEFAULT,
+    FormatOption,
+    InventoryOption,
+    OfflineOption,
+    PathsArgument,
+    render_command,
+)
 from orchestrator.cli.terminal import colour_wanted, print_findings, unicode_wanted, width_of_terminal
 from orchestrator.cli.views.diagnostics import FindingsFormat
+from orchestrator.domain.diagnostics import Severity
 
 if TYPE_CHECKING:
     from orchestrator.cli.planning import PlannedProject
@@ -43,14 +49,17 @@ def plan(
     else:
         print_findings(planned.report, planned.sources, output_format, stream=sys.stdout)
     if not planned.holds:
-        raise typer.Exit(ExitCode.FINDINGS)
+        raise typer.Exit(planned.exit_code)
     if not as_json and output_format is FindingsFormat.FULL:
-        typer.echo(f"Every service starts. Next: `{_render_command(paths, inventory)}` writes the compose file.")
+        typer.echo(f"{_verdict(planned)}\nNext: `{render_command(paths, inventory)}` writes the compose file.")
 
 
-def _render_command(paths: list[str] | None, inventory: str | None) -> str:
-    option = [] if inventory is None else ["--inventory", inventory]
-    return shlex.join(["orchestrate", "render", *(paths or []), *option])
+def _verdict(planned: PlannedProject) -> str:
+    """The last word, which carries the doubts that the warnings raised."""
+    warnings = sum(1 for finding in planned.report if finding.severity is Severity.WARNING)
+    if not warnings:
+        return "Every service starts."
+    return f"Every service starts, as far as the plan can see: mind the warning{'s' if warnings > 1 else ''} above."
 
 
 def _print_view(planned: PlannedProject, *, terms: bool) -> None:

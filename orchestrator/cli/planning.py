@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from orchestrator.cli.exit_codes import ExitCode
 from orchestrator.domain.diagnostics import Diagnostic, Report, Severity, Span
+from orchestrator.domain.failures import OutsideFailure
 from orchestrator.domain.model_config import ModelFacts
 from orchestrator.domain.plan import Plan, Rejection
 from orchestrator.domain.profile import Deployment, ServiceProfile
@@ -22,6 +24,14 @@ class PlannedProject:
     deployment: Deployment | None = None
     facts: Mapping[str, ModelFacts] = field(default_factory=dict)
     plan: Plan | None = None
+    outside_failed: bool = False
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """An outside tool that failed outweighs findings: without it nobody knows whether they are right."""
+        if self.outside_failed:
+            return ExitCode.OUTSIDE
+        return ExitCode.FINE if self.holds else ExitCode.FINDINGS
 
     @property
     def holds(self) -> bool:
@@ -32,7 +42,7 @@ class PlannedProject:
 def make_plan(paths: Sequence[str], *, inventory_option: str | None, offline: bool) -> PlannedProject:
     """Read the profiles, learn about models and GPUs, and plan. Findings are collected in `report`.
 
-    Raises OutsideFailure where a driver or a hub fails.
+    Raises OutsideFailure where the driver fails; a hub that fails is a finding and `outside_failed`.
     """
     from orchestrator.cli.project import read_project
 
@@ -50,30 +60,32 @@ def _plan_deployment(
     from orchestrator.cli.inventory import read_inventory_option
     from orchestrator.planner import plan
 
-    facts = _facts_of_services(deployment, offline=offline, report=planned.report)
+    planned.facts = _facts_of_services(planned, deployment, offline=offline)
     inventory = read_inventory_option(inventory_option, report=planned.report, sources=planned.sources)
     if isinstance(inventory, tuple):
         planned.report.extend(inventory)
         return
-    planned.facts = facts
-    if len(facts) < len(deployment.services):
+    if len(planned.facts) < len(deployment.services):
         return
-    planned.plan = plan(deployment=deployment, facts=facts, inventory=inventory)
+    planned.plan = plan(deployment=deployment, facts=planned.facts, inventory=inventory)
     planned.report.extend(finding_of(each, deployment, Severity.ERROR) for each in planned.plan.rejections)
     planned.report.extend(finding_of(each, deployment, Severity.WARNING) for each in planned.plan.warnings)
 
 
-def _facts_of_services(deployment: Deployment, *, offline: bool, report: Report) -> dict[str, ModelFacts]:
-    from dataclasses import replace
-
+def _facts_of_services(planned: PlannedProject, deployment: Deployment, *, offline: bool) -> dict[str, ModelFacts]:
+    """Facts by service; what is not to be had is a finding at the line that names the model."""
     from orchestrator.adapters.model_source import find_model_facts
 
     found: dict[str, ModelFacts] = {}
     for service in deployment.services:
         directory = Path(service.places.file).parent
-        answer = find_model_facts(service.model, service.revision, offline=offline, base_directory=directory)
+        try:
+            answer = find_model_facts(service.model, service.revision, offline=offline, base_directory=directory)
+        except OutsideFailure as failure:
+            planned.outside_failed = True
+            answer = failure.finding
         if isinstance(answer, Diagnostic):
-            report.add(replace(answer, span=answer.span or service.places.value(("model",))))
+            planned.report.add(replace(answer, span=answer.span or service.places.value(("model",))))
         else:
             found[service.name] = answer
     return found

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from orchestrator.cli.exit_codes import ExitCode
-from orchestrator.cli.options import PATHS_DEFAULT, InventoryOption, OfflineOption, PathsArgument
+from orchestrator.cli.options import PATHS_DEFAULT, InventoryOption, OfflineOption, PathsArgument, render_command
 from orchestrator.cli.terminal import print_findings
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def render(
 ) -> None:
     """Plan, and write the compose file that runs the plan."""
     from orchestrator.cli.planning import make_plan
-    from orchestrator.render.safety import check_deployment, check_hosts
+    from orchestrator.render.safety import check_deployment, check_hosts, check_inventory
 
     if to_stdout and output not in {None, _STDOUT}:
         raise typer.BadParameter("`--stdout` prints and `--output` writes a file: give one of the two")
@@ -45,22 +45,36 @@ def render(
     if planned.plan is not None and planned.deployment is not None:
         planned.report.extend(check_deployment(planned.deployment))
         planned.report.extend(check_hosts(planned.plan, planned.deployment))
+        planned.report.extend(check_inventory(planned.plan))
     print_findings(planned.report, planned.sources)
-    if planned.plan is None or planned.deployment is None or planned.report.has_errors:
-        raise typer.Exit(ExitCode.FINDINGS)
-    target = Path("compose") / planned.deployment.project / "compose.yaml"
-    if output is not None and output != _STDOUT:
-        target = Path(output)
-    text = _text(planned.plan, planned.deployment, planned.facts, target, _command(paths or []))
-    if to_stdout or output == _STDOUT:
+    prints = to_stdout or output == _STDOUT
+    if planned.plan is None or planned.deployment is None or not planned.holds:
+        if planned.deployment is not None and not prints:
+            _mention_what_is_left(_target(planned.deployment, output))
+        raise typer.Exit(planned.exit_code)
+    target = _target(planned.deployment, output)
+    text = _text(planned.plan, planned.deployment, planned.facts, target, _command(paths or [], inventory))
+    if prints:
         typer.echo(text, nl=False)
     else:
         _write(target, text, planned.deployment)
 
 
-def _command(paths: list[str]) -> str:
+def _target(deployment: Deployment, output: str | None) -> Path:
+    """Where the file goes when it is written."""
+    if output is not None and output != _STDOUT:
+        return Path(output)
+    return Path("compose") / deployment.project / "compose.yaml"
+
+
+def _mention_what_is_left(target: Path) -> None:
+    if target.is_file():
+        typer.echo(f"{target} is left as an earlier run wrote it", err=True)
+
+
+def _command(paths: list[str], inventory: str | None) -> str:
     """What to type to make the file anew; a path that would break out of a comment line is left to the reader."""
-    command = shlex.join(["orchestrate", "render", *paths])
+    command = render_command(paths, inventory)
     return command if command.isprintable() else "orchestrate render"
 
 
@@ -68,7 +82,11 @@ def _text(plan: Plan, deployment: Deployment, facts: Mapping[str, ModelFacts], t
     from orchestrator.render.compose import compose_document, compose_text
 
     seen_from_target = with_paths_seen_from(deployment, target.parent)
-    return compose_text(compose_document(plan=plan, deployment=seen_from_target, facts=facts), command=command)
+    return compose_text(
+        compose_document(plan=plan, deployment=seen_from_target, facts=facts),
+        command=command,
+        is_example=plan.inventory.is_example,
+    )
 
 
 def with_paths_seen_from(deployment: Deployment, directory: Path) -> Deployment:
@@ -129,6 +147,10 @@ def _next_step(target: Path, deployment: Deployment) -> str:
         wanted.append(f"`{secrets.api_key}` to the key that clients must send")
     if secrets.hf_token is not None:
         wanted.append(f"`{secrets.hf_token}` to a Hugging Face token (empty will do for public models)")
-    if not wanted:
-        return f"Next: `{up}`"
-    return f"Next: set {' and '.join(wanted)} in the environment or in {target.with_name('.env')}, then `{up}`"
+    lines = [f"  {each}" for each in wanted]
+    if wanted:
+        lines.insert(0, f"Next: in the environment, or in {target.with_name('.env')}, set")
+        lines.append("and then")
+    else:
+        lines.append("Next:")
+    return "\n".join([*lines, f"  {up}"])

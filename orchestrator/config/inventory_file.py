@@ -71,6 +71,10 @@ def _is_link_kind(value: object) -> bool:
     return isinstance(value, str) and value in {kind.value for kind in LinkKind}
 
 
+def _is_boolean(value: object) -> bool:
+    return isinstance(value, bool)
+
+
 _SIZE = "a whole number of bytes, 0 or more"
 _COUNT = "a whole number, 0 or more"
 _NAME = "a text that is not empty"
@@ -80,6 +84,7 @@ _KINDS = ", ".join(f"`{kind.value}`" for kind in LinkKind)
 _FILE = {
     FORMAT_KEY: _Key(f"the number {FORMAT_VERSION}", lambda value: True, required=True),
     "source": _Key("a text", _is_text, required=True),
+    "is_example": _Key("`true` or `false`", _is_boolean),
     "hosts": _Key("a list with at least one host", _is_filled_list, required=True),
 }
 _HOST = {
@@ -101,7 +106,7 @@ _GPU = {
     "pcie_generation": _Key(_COUNT, _is_count),
     "pcie_width": _Key(_COUNT, _is_count),
     "pci_bus_id": _Key(_NAME, _is_name),
-    "mig_enabled": _Key("`true` or `false`", lambda value: isinstance(value, bool)),
+    "mig_enabled": _Key("`true` or `false`", _is_boolean),
     "parent_uuid": _Key(_UUID_TEXT, _is_uuid),
     "processes": _Key("a list of processes", _is_list),
 }
@@ -123,6 +128,7 @@ def inventory_as_dict(inventory: Inventory) -> dict[str, object]:
     return {
         FORMAT_KEY: FORMAT_VERSION,
         "source": inventory.source,
+        "is_example": inventory.is_example,
         "hosts": [_host_as_dict(host) for host in inventory.hosts],
     }
 
@@ -169,7 +175,11 @@ def parse_inventory(text: str, file: str) -> Inventory | tuple[Diagnostic, ...]:
     _check_file(check, root)
     if check.report.has_errors or not isinstance(root, dict):
         return check.report.in_order()
-    return Inventory(hosts=tuple(_host(each) for each in root["hosts"]), source=root["source"])
+    return Inventory(
+        hosts=tuple(_host(each) for each in root["hosts"]),
+        source=root["source"],
+        is_example=bool(root.get("is_example")),
+    )
 
 
 class _Check:

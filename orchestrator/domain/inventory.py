@@ -96,10 +96,14 @@ class Host:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inventory:
-    """What there is to plan on. `source` says where it comes from (`NVML`, a file, `3xRTX4090`)."""
+    """What there is to plan on. `source` says where it comes from (`NVML`, `3xRTX4090`, what an inventory file says).
+
+    `is_example`: the GPUs are of a kind that exists, but their UUIDs are made up and name no card.
+    """
 
     hosts: tuple[Host, ...]
     source: str
+    is_example: bool = False
 
     def gpus(self) -> Iterator[Gpu]:
         for host in self.hosts:

@@ -38,7 +38,14 @@ def compose_document(*, plan: Plan, deployment: Deployment, facts: Mapping[str, 
     return document
 
 
-def compose_text(document: Mapping[str, object], *, command: str = "orchestrate render") -> str:
-    """The document as YAML under a head comment; `command` makes the file anew (one printable line)."""
+def compose_text(
+    document: Mapping[str, object], *, command: str = "orchestrate render", is_example: bool = False
+) -> str:
+    """The document as YAML under a head comment; `command` makes the file anew (one printable line).
+
+    `is_example`: the comment says that the GPUs are made up.
+    """
     head = f"{HEAD_MARK}. Do not edit: change the profiles and make it anew with\n#   {command}\n"
+    if is_example:
+        head += "# An example: its GPU UUIDs are made up and name no card.\n"
     return head + dump_yaml(document)

@@ -1,4 +1,4 @@
-"""What must not be rendered: ports open to strangers, values that no process can be given, two hosts in one file."""
+"""What must not be rendered: ports open to strangers, values that no process can be given, GPUs that nobody has."""
 
 from __future__ import annotations
 
@@ -27,6 +27,23 @@ def check_hosts(plan: Plan, deployment: Deployment) -> tuple[Diagnostic, ...]:
         span=deployment.places.key(("services",)),
         notes=("hosts: " + ", ".join(f"`{host}`" for host in hosts),),
         help=("plan each host by itself: one deployment file per host, with an inventory of that host",),
+    )
+    return (finding,)
+
+
+def check_inventory(plan: Plan) -> tuple[Diagnostic, ...]:
+    """A warning when the plan was made on GPUs that are nobody's: the file would name UUIDs that no machine has."""
+    if not plan.inventory.is_example:
+        return ()
+    finding = Diagnostic(
+        code="W602",
+        message="the GPUs of this plan are an example: no machine has their UUIDs",
+        severity=Severity.WARNING,
+        notes=(f"planned on {plan.inventory.source}",),
+        help=(
+            "on the machine with the GPUs run `orchestrate render` without `--inventory`, or with what "
+            "`orchestrate gpus --json > box.json` wrote there",
+        ),
     )
     return (finding,)
 

@@ -123,7 +123,7 @@ def test_the_blame_for_a_default_says_that_it_is_one(project: Path) -> None:
 def test_the_picture_reads_without_colour_and_without_unicode() -> None:
     plain = _view(unicode=False)
     assert plain.isascii()
-    assert "  W weights   K KV cache" in plain
+    assert "  W weights  K KV cache" in plain
     assert "0.99 -> " in plain
     assert "\x1b[" not in _view()
 
@@ -202,3 +202,22 @@ def test_the_next_step_plans_on_the_same_gpus() -> None:
     assert result.stdout.endswith(
         f"Next: `orchestrate render configs --inventory {INVENTORY}` writes the compose file.\n"
     )
+
+
+def test_the_last_word_carries_the_doubts_of_the_warnings(project: Path) -> None:
+    _edit(project / "configs" / "deployment.yaml", "address: 127.0.0.1", "address: 0.0.0.0")
+    _edit(project / "configs" / "deployment.yaml", "api-key: VLLM_API_KEY", "api-key: null")
+    result = CliRunner().invoke(app, ["plan", "configs", "-i", INVENTORY, "--offline"])
+    assert result.exit_code == 0
+    assert "\nEvery service starts, as far as the plan can see: mind the warning above.\n" in result.stdout
+
+
+def test_a_hub_that_fails_is_a_finding_at_the_model_and_exit_code_three(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    _edit(project / "configs" / "mini.yaml", "Qwen/Qwen3-8B-AWQ", "nobody/unknown-model")
+    result = CliRunner().invoke(app, ["plan", "configs", "-i", INVENTORY])
+    assert result.exit_code == 3
+    assert result.stderr.startswith("error[E311]: ")
+    assert "configs/mini.yaml:4:8" in result.stderr

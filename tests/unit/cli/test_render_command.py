@@ -18,13 +18,15 @@ from orchestrator.domain.release import Release
 
 ROOT = Path(__file__).resolve().parents[3]
 TARGET = Path("compose") / "qwen3-tiers" / "compose.yaml"
-ON_THREE_CARDS = ("--inventory", "3xRTX4090", "--offline")
+ON_THREE_CARDS = ("--inventory", "box.json", "--offline")
 
 
 @pytest.fixture(autouse=True)
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A directory with the shipped profiles under `configs`, and the working directory."""
     shutil.copytree(ROOT / "configs", tmp_path / "configs")
+    recorded = (tmp_path / "configs" / "inventories" / "3xrtx4090.json").read_text()
+    (tmp_path / "box.json").write_text(recorded.replace('"is_example": true', '"is_example": false'))
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -43,9 +45,11 @@ def test_the_file_is_written_and_the_next_step_named() -> None:
     assert result.exit_code == 0, result.output
     assert result.stdout == (
         "wrote compose/qwen3-tiers/compose.yaml (3 services)\n"
-        "Next: set `VLLM_API_KEY` to the key that clients must send and `HF_TOKEN` to a Hugging Face token (empty will "
-        "do for public models) in the environment or in compose/qwen3-tiers/.env, then `docker compose -f "
-        "compose/qwen3-tiers/compose.yaml up --detach --wait`\n"
+        "Next: in the environment, or in compose/qwen3-tiers/.env, set\n"
+        "  `VLLM_API_KEY` to the key that clients must send\n"
+        "  `HF_TOKEN` to a Hugging Face token (empty will do for public models)\n"
+        "and then\n"
+        "  docker compose -f compose/qwen3-tiers/compose.yaml up --detach --wait\n"
     )
     assert list(yaml.safe_load(TARGET.read_text())["services"]) == ["medium", "mini", "micro"]
 
@@ -81,9 +85,12 @@ def test_printing_and_writing_at_once_is_a_mistake() -> None:
 
 
 def test_the_head_says_how_to_make_the_file_anew() -> None:
-    assert render("configs", "--stdout").stdout.splitlines()[1] == "#   orchestrate render configs"
+    assert render("configs", "--stdout").stdout.splitlines()[1] == "#   orchestrate render configs --inventory box.json"
     shutil.move("configs", "my profiles")
-    assert render("my profiles", "--stdout").stdout.splitlines()[1] == "#   orchestrate render 'my profiles'"
+    assert (
+        render("my profiles", "--stdout").stdout.splitlines()[1]
+        == "#   orchestrate render 'my profiles' --inventory box.json"
+    )
     shutil.move("my profiles", "line\nbreak")
     assert render("line\nbreak", "--stdout").stdout.splitlines()[1] == "#   orchestrate render"
 
@@ -122,9 +129,26 @@ def test_strangers_with_a_key_are_pointed_out() -> None:
 
 def test_without_secrets_the_next_step_is_to_start() -> None:
     change_deployment(secrets={"api-key": None, "hf-token": None})
-    assert render().stdout.splitlines()[1] == (
-        "Next: `docker compose -f compose/qwen3-tiers/compose.yaml up --detach --wait`"
-    )
+    assert render().stdout.splitlines()[1:] == [
+        "Next:",
+        "  docker compose -f compose/qwen3-tiers/compose.yaml up --detach --wait",
+    ]
+
+
+def test_example_gpus_are_said_to_be_examples_on_the_terminal_and_in_the_file() -> None:
+    result = CliRunner().invoke(app, ["render", "--inventory", "3xRTX4090", "--offline"])
+    assert (result.exit_code, "warning[W602]" in result.stderr) == (0, True)
+    assert TARGET.read_text().splitlines()[1:3] == [
+        "#   orchestrate render --inventory 3xRTX4090",
+        "# An example: its GPU UUIDs are made up and name no card.",
+    ]
+
+
+def test_a_file_that_a_failed_plan_leaves_behind_is_mentioned() -> None:
+    render()
+    result = CliRunner().invoke(app, ["render", "--inventory", "1xL4", "--offline"])
+    assert result.exit_code == 1
+    assert result.stderr.endswith("compose/qwen3-tiers/compose.yaml is left as an earlier run wrote it\n")
 
 
 def test_a_directory_and_a_file_of_somebody_else_are_left_alone() -> None:
