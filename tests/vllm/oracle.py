@@ -9,7 +9,8 @@ was the standard output; whatever vLLM prints goes to the standard error.
 - `cache`: `argv`, `available_bytes` (a list), `in_flight_batches` -> what the KV-cache planner does with the specs that
   the real model class reports, built on torch's meta device as the first of the ranks
 - `layers`: `argv` (any model; gives the lengths), `layers` (specs in plain words), `available_bytes`,
-  `in_flight_batches` -> the planner's answer for these layers
+  `in_flight_batches`, perhaps `stages` (of a pipeline), `state_mode` (of recurrent layers), `stored_whole` (no hybrid
+  allocator) -> the planner's answer for these layers
 """
 
 from __future__ import annotations
@@ -24,7 +25,13 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 Answer = dict[str, Any]
-PLANNER_CLASSES = {"full": "FullAttentionSpec", "sliding": "SlidingWindowSpec", "latent": "MLAAttentionSpec"}
+PLANNER_CLASSES = {
+    "full": ("FullAttentionSpec", {}),
+    "sliding": ("SlidingWindowSpec", {"sliding_window": "window"}),
+    "chunked": ("ChunkedLocalAttentionSpec", {"attention_chunk_size": "window"}),
+    "latent": ("MLAAttentionSpec", {}),
+}
+"""By the plain word: vLLM's class, and its names for what a layer says beyond heads, sizes and dtype."""
 
 
 @functools.cache
@@ -132,26 +139,52 @@ def _spec(layer: Answer, block_size: int) -> Any:
     import torch
     from vllm.v1 import kv_cache_interface
 
-    options = {"sliding_window": layer["window"]} if layer["kind"] == "sliding" else {}
-    return getattr(kv_cache_interface, PLANNER_CLASSES[layer["kind"]])(
+    if layer["kind"] == "recurrent":
+        return kv_cache_interface.MambaSpec(
+            block_size=block_size,
+            shapes=((layer["state_bytes"],),),
+            dtypes=(torch.int8,),
+            page_size_padded=layer["page_bytes"],
+            num_speculative_blocks=layer["speculative_tokens"],
+        )
+    name, options = PLANNER_CLASSES[layer["kind"]]
+    return getattr(kv_cache_interface, name)(
         block_size=block_size,
         num_kv_heads=layer["kv_heads"],
         head_size=layer["head_size"],
         dtype=getattr(torch, layer["dtype"]),
-        **options,
+        **{theirs: layer[ours] for theirs, ours in options.items()},
     )
 
 
-def _planned(config: Any, specs: dict[str, Any], available_bytes: int) -> Answer:
-    from vllm.v1.core.kv_cache_utils import get_kv_cache_capacity, get_kv_cache_configs
+def _stages(specs: dict[str, Any], stages: int) -> list[dict[str, Any]]:
+    """The layers of each pipeline stage, divided as vLLM divides them."""
+    from vllm.distributed.utils import get_pp_indices
 
+    names = list(specs)
+    bounds = (get_pp_indices(len(names), stage, stages) for stage in range(stages))
+    return [{name: specs[name] for name in names[start:end]} for start, end in bounds]
+
+
+def _planned(config: Any, specs: dict[str, Any], available_bytes: int) -> Answer:
+    from vllm.v1.core.kv_cache_utils import get_kv_cache_configs
+
+    longest = config.model_config.max_model_len
+    workers = _stages(specs, config.parallel_config.pipeline_parallel_size)
     try:
-        [cache] = get_kv_cache_configs(config, [dict(specs)], [available_bytes])
+        cache, *_ = get_kv_cache_configs(config, workers, [available_bytes] * len(workers))
+        return {"accepted": True, **_capacity(config, cache)}
     except ValueError as refusal:
         return {"accepted": False, "reason": str(refusal)}
+    finally:
+        config.model_config.max_model_len = longest
+
+
+def _capacity(config: Any, cache: Any) -> Answer:
+    from vllm.v1.core.kv_cache_utils import get_kv_cache_capacity
+
     tokens, concurrency = get_kv_cache_capacity(config, cache)
     return {
-        "accepted": True,
         "max_model_len": config.model_config.max_model_len,
         "num_blocks": cache.num_blocks,
         "tokens": tokens,
@@ -185,6 +218,9 @@ def layers(request: Answer) -> Answer:
     config = _configuration(tuple(request["argv"]), request["in_flight_batches"])
     config.model_config.max_model_len = request["max_model_len"]
     config.scheduler_config.max_num_batched_tokens = request["max_num_batched_tokens"]
+    config.parallel_config.pipeline_parallel_size = request.get("stages", 1)
+    config.cache_config.mamba_cache_mode = request.get("state_mode", "none")
+    config.scheduler_config.disable_hybrid_kv_cache_manager = request.get("stored_whole", False)
     block_size = request["block_size"]
     specs = {f"model.layers.{i}.attn": _spec(layer, block_size) for i, layer in enumerate(request["layers"])}
     return _plans(config, specs, request)
