@@ -11,6 +11,7 @@ from pathlib import Path
 from orchestrator.adapters.checkpoint_directory import read_checkpoint_directory
 from orchestrator.adapters.hub import read_hub
 from orchestrator.adapters.hub_cache import cache_directory, cached_snapshot
+from orchestrator.catalog.derived_models import derive_model
 from orchestrator.catalog.models import find_model, known_models, similar_models
 from orchestrator.domain.diagnostics import Diagnostic
 from orchestrator.domain.model_config import ModelFacts
@@ -30,8 +31,9 @@ def find_model_facts(
     """What is known of a model. `environment` stands for the process's own (HF_HOME, HF_HUB_CACHE, HF_HUB_OFFLINE).
 
     A model written as a path (from `/`, `.` or `~`), or a directory under `base_directory`, is read there. Else the
-    Hugging Face cache is asked for the revision, then the catalogue, then, unless `offline`, the hub. Whatever cannot
-    check an explicit revision says so in its provenance. OutsideFailure when the hub fails; E306 for an unknown model.
+    Hugging Face cache is asked for the revision, then the catalogue, then the hub; where that cannot be asked
+    (`offline`), a name that is that of a known model in another form is taken at its word. Whatever cannot check an
+    explicit revision says so in its provenance. OutsideFailure when the hub fails; E306 for an unknown model.
     """
     variables = os.environ if environment is None else environment
     directory = _local_directory(model, base_directory)
@@ -45,6 +47,9 @@ def find_model_facts(
         return _unchecked(known, revision)
     is_offline = offline or variables.get("HF_HUB_OFFLINE", "").lower() in _TRUE
     if is_offline or not _looks_like_an_id(model) or not _has_hub_extra():
+        derived = None if cached is not None else derive_model(model)
+        if derived is not None:
+            return _unchecked(derived, revision)
         return cached or _unknown(model, is_offline=is_offline)
     return read_hub(model, revision)
 

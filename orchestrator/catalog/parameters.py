@@ -57,7 +57,7 @@ def _storage(top: Fields, config: ModelConfig) -> Storage:
     )
 
 
-_SKIP_FIELDS = ("modules_to_not_convert", "ignored_layers", "ignore", "exclude_modules")
+_SKIP_FIELDS = ("modules_to_not_convert", "ignored_layers", "ignore", "exclude_modules", "llm_int8_skip_modules")
 
 
 def _group_weights(stated: Fields) -> Fields | None:

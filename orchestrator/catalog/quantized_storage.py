@@ -109,6 +109,16 @@ def _mxfp4(storage: Storage, stated: Quantization, rows: int, columns: int) -> i
     return rows * columns // 2 + rows * columns // 32
 
 
+def _bitsandbytes(storage: Storage, stated: Quantization, rows: int, columns: int) -> int:
+    """4 bits: half a byte per element, an 8-bit scale per 64 of them, a float32 scale per 256 of these scales; 8 bits:
+    a byte per element and a float32 scale per output.
+    """
+    elements = rows * columns
+    if stated.bits == 8:
+        return elements + rows * 4
+    return elements // 2 + _up(elements, 64) + _up(elements, 64 * 256) * 4
+
+
 _Rule = Callable[[Storage, Quantization, int, int], int]
 
 _RULES: Mapping[str, _Rule] = {
@@ -119,5 +129,6 @@ _RULES: Mapping[str, _Rule] = {
     "modelopt": _modelopt_fp8,
     "modelopt_fp4": _nvfp4,
     "mxfp4": _mxfp4,
+    "bitsandbytes": _bitsandbytes,
 }
-"""By vLLM's word for the method; a method without a rule (bitsandbytes quantises while loading) is stored plainly."""
+"""By vLLM's word for the method; a method without a rule is stored plainly."""

@@ -165,3 +165,14 @@ def test_without_the_extra_the_help_names_it(tmp_path: Path) -> None:
     said = in_a_process_of_its_own(gone, HF_HOME=str(tmp_path))
     assert "pip install 'orchestrate-vllm[hub]'" in said
     assert "E306" in said
+
+
+def test_without_a_hub_a_name_in_another_form_is_taken_at_its_word(tmp_path: Path) -> None:
+    facts = find_model_facts(
+        "someone/Qwen3-8B-NVFP4", "abc", offline=True, base_directory=tmp_path, environment={"HF_HOME": str(tmp_path)}
+    )
+    assert isinstance(facts, ModelFacts)
+    assert facts.provenance == (
+        "derived: Qwen/Qwen3-8B as NVFP4 in groups of 16, as its name says; bytes computed;"
+        " revision `abc` was not checked"
+    )

@@ -165,7 +165,12 @@ GROUPED = Quantization(method="gptq", bits=4, group_size=64)
         ),
         (Storage(dtype_bytes=2, quantization=Quantization(method="modelopt", bits=8)), 128 * 256 + 8),
         (Storage(dtype_bytes=2, quantization=Quantization(method="mxfp4", bits=4)), 128 * 256 * 2),
-        (Storage(dtype_bytes=2, quantization=Quantization(method="bitsandbytes", bits=4)), 128 * 256 * 2),
+        (Storage(dtype_bytes=2, quantization=Quantization(method="something-new", bits=4)), 128 * 256 * 2),
+        (
+            Storage(dtype_bytes=2, quantization=Quantization(method="bitsandbytes", bits=4)),
+            128 * 256 // 2 + 512 + 2 * 4,
+        ),
+        (Storage(dtype_bytes=2, quantization=Quantization(method="bitsandbytes", bits=8)), 128 * 256 + 128 * 4),
     ],
 )
 def test_a_matrix_takes_the_bytes_of_its_format(storage: Storage, size: int) -> None:
