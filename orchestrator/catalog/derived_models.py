@@ -30,7 +30,11 @@ def _compressed(bits: int, kind: str, strategy: str, **more: object) -> dict[str
 
 _AWQ = {"quant_method": "awq", "bits": 4, "group_size": 128, "zero_point": True, "modules_to_not_convert": _KEPT}
 _GPTQ = {"quant_method": "gptq", "bits": 4, "group_size": 128, "sym": True, "modules_to_not_convert": _KEPT}
-_FP8_BLOCKS: Mapping[str, object] = {"quant_method": "fp8", "weight_block_size": [128, 128], "modules_to_not_convert": _KEPT}
+_FP8_BLOCKS: Mapping[str, object] = {
+    "quant_method": "fp8",
+    "weight_block_size": [128, 128],
+    "modules_to_not_convert": _KEPT,
+}
 _NVFP4 = {"quant_method": "modelopt", "quant_algo": "NVFP4", "group_size": 16, "exclude_modules": _KEPT}
 _BITSANDBYTES = {"quant_method": "bitsandbytes", "llm_int8_skip_modules": _KEPT}
 

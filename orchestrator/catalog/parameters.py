@@ -15,8 +15,9 @@ from orchestrator.domain.diagnostics import Diagnostic
 from orchestrator.domain.model_config import LayerKind, MixtureOfExperts, ModelConfig
 
 _FUSED_MLP = ("phi3", "glm", "glm4")
+_PLAIN_MLP = ("phi",)
 _FOUR_NORMS = ("gemma2", "gemma3", "gemma3_text", "glm4")
-_NORM_BIASES = ("phimoe",)
+_NORM_BIASES = ("phimoe", "phi")
 _QUERY_KEY_NORMS = ("qwen3", "gemma3")
 _QKV_BIAS = ("qwen2",)
 _NO_OUTPUT_BIAS = ("qwen2", "glm")
@@ -100,7 +101,7 @@ class _Blueprint:
         for number, kind in enumerate(layer_kinds(self.text, config.num_layers)):
             yield from _layer(self, number, kind, f"model.layers.{number}.")
         yield self.plain("model.norm.weight", hidden)
-        if self.is_of(_NORM_BIASES):
+        if self.family in _NORM_BIASES:
             yield self.plain("model.norm.bias", hidden)
         if not config.tie_word_embeddings or stores_tied_head:
             yield self.plain("lm_head.weight", config.vocab_size * hidden)
@@ -136,9 +137,9 @@ def _layer(blueprint: _Blueprint, number: int, kind: LayerKind, prefix: str) -> 
         yield from _experts(blueprint, blueprint.config.moe, prefix + "mlp.")
     else:
         yield from _mlp(blueprint, prefix + "mlp.", blueprint.config.intermediate_size)
-    norms = 4 if blueprint.family in _FOUR_NORMS else 2
+    norms = 4 if blueprint.family in _FOUR_NORMS else 1 if blueprint.family in _PLAIN_MLP else 2
     yield blueprint.plain(prefix + "input_layernorm.weight", norms * hidden)
-    if blueprint.is_of(_NORM_BIASES):
+    if blueprint.family in _NORM_BIASES:
         yield blueprint.plain(prefix + "input_layernorm.bias", norms * hidden)
 
 
@@ -212,6 +213,11 @@ _MIXERS: Mapping[LayerKind, _Mixer] = {
 
 def _mlp(blueprint: _Blueprint, prefix: str, width: int, copies: int = 1) -> Iterator[StoredTensor]:
     hidden = blueprint.config.hidden_size
+    if blueprint.family in _PLAIN_MLP:
+        yield blueprint.matrix(prefix + "fc1", width, hidden)
+        yield blueprint.matrix(prefix + "fc2", hidden, width)
+        yield blueprint.plain(prefix + "fc1.bias", width + hidden)
+        return
     if blueprint.family in _FUSED_MLP:
         yield blueprint.matrix(prefix + "gate_up_proj", 2 * width, hidden, copies)
     else:

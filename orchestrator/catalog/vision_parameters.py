@@ -47,8 +47,29 @@ def _qwen(top: Fields, vision: Fields, hidden_size: int) -> int:
     return vision.integer("depth") * layer + embedding + positions + mergers
 
 
+def _qwen_gated(top: Fields, vision: Fields, hidden_size: int) -> int:
+    """A ViT with fused qkv, gated MLPs with biases, RMS norms and one merger of two layers (Qwen2.5-VL)."""
+    width, inner, patch = _sizes(vision)
+    layer = 4 * width * width + 4 * width + 3 * width * inner + 2 * inner + width + 2 * width
+    merged = width * vision.integer("spatial_merge_size", default=2) ** 2
+    out = vision.integer("out_hidden_size", default=hidden_size)
+    joining = width + merged * merged + merged + merged * out + out
+    embedding = 3 * vision.integer("temporal_patch_size", default=2) * patch * patch * width
+    return vision.integer("depth") * layer + embedding + joining
+
+
+def _moon(top: Fields, vision: Fields, hidden_size: int) -> int:
+    """A ViT with plain MLPs and a grid of positions, and a projector of two layers over merged patches (Kimi)."""
+    width, inner, patch = _sizes(vision)
+    layer = 4 * (width * width + width) + 2 * width * inner + inner + width + 4 * width
+    embedding = 3 * patch * patch * width + width + vision.integer("init_pos_emb_height", default=64) ** 2 * width
+    merged = 4 * width
+    joining = 2 * width + merged * merged + merged + merged * hidden_size + hidden_size
+    return vision.integer("num_hidden_layers") * layer + embedding + 2 * width + joining
+
+
 def _sizes(vision: Fields) -> tuple[int, int, int]:
     return vision.integer("hidden_size"), vision.integer("intermediate_size"), vision.integer("patch_size")
 
 
-_TOWERS = (("gemma3", _siglip), ("mistral3", _pixtral), ("qwen3", _qwen))
+_TOWERS = (("gemma3", _siglip), ("mistral3", _pixtral), ("qwen3", _qwen), ("qwen2_5_vl", _qwen_gated), ("kimi", _moon))
