@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from orchestrator import __version__
+from orchestrator.cli.accuracy import accuracy
 from orchestrator.cli.exit_codes import ExitCode
 from orchestrator.cli.gpus import gpus
 from orchestrator.cli.plan import plan
@@ -45,7 +46,7 @@ def _root(
     """Options that stand before any subcommand."""
 
 
-for command in (validate, gpus, plan, render, schema):
+for command in (validate, gpus, plan, render, schema, accuracy):
     app.command()(command)
 
 

@@ -26,8 +26,7 @@ def activation_term(settings: EngineSettings, config: ModelConfig, constants: Co
 
     The logits are gathered, so the sampler's share does not shrink with tensor parallelism.
     """
-    element = _ELEMENT_BYTES.get(settings.dtype, 2)
-    hidden = settings.max_num_batched_tokens * config.hidden_size * element
+    hidden = hidden_bytes(settings, config)
     forward = constants[FORWARD].of(forward_bytes(settings, config))
     sampler = _sampler_range(settings, config, constants)
     stages = 2 * hidden if settings.pipeline_parallel_size > 1 else 0
@@ -56,8 +55,13 @@ def sampling_buffers_term(settings: EngineSettings, config: ModelConfig) -> Memo
     )
 
 
+def hidden_bytes(settings: EngineSettings, config: ModelConfig) -> int:
+    """The hidden states of a full batch."""
+    return settings.max_num_batched_tokens * config.hidden_size * _ELEMENT_BYTES.get(settings.dtype, 2)
+
+
 def forward_bytes(settings: EngineSettings, config: ModelConfig) -> float:
-    """The widest tensors of one layer that live at once: gate, up and their product (or q, k, v), three hidden states."""
+    """The widest tensors of a layer that live at once: gate, up, their product (or q, k, v), three hidden states."""
     moe = config.moe
     element = _ELEMENT_BYTES.get(settings.dtype, 2)
     width = config.intermediate_size if moe is None else moe.shared_intermediate_size

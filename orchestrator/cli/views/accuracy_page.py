@@ -1,0 +1,198 @@
+"""`docs/accuracy.md`: what the figures of an accuracy report are, how they were won, and what they do not show."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from orchestrator.cli.views.accuracy_rows import (
+    GROUP_HEADS,
+    QUANTITY_HEADS,
+    WORST_HEADS,
+    Row,
+    group_rows,
+    percent,
+    quantity_rows,
+    reason_rows,
+    verdict_line,
+    worst_rows,
+)
+from orchestrator.memory.constants import PARAMETERS
+from orchestrator.scoring.report import AccuracyReport
+from orchestrator.scoring.scores import Quantity, Score
+from orchestrator.scoring.summary import GROUPINGS, figures, of_quantity, verdicts, worst_first
+
+_TARGETS = (
+    (Quantity.WEIGHTS, 0.01, 0.03),
+    (Quantity.KV_CACHE, 0.03, 0.10),
+    (Quantity.TOKENS_GIVEN_MEMORY, 0.005, None),
+)
+_INSIDE, _WIDTH, _RIGHT = 0.90, 0.15, 0.95
+_PEER_SOURCE = "llm-d-incubation/llm-d-planner"
+_PEER_ROWS = (
+    ("weights", Quantity.WEIGHTS, "0.89 %"),
+    ("KV cache", Quantity.KV_CACHE, "6.62 %"),
+    ("activation peak", Quantity.ACTIVATION, "195 % too high"),
+    ("non-torch", Quantity.NON_TORCH, "44 % too low"),
+)
+
+
+def accuracy_page(plain: AccuracyReport, held_out: AccuracyReport) -> str:
+    """The page; all figures but the second table's right half are those of held-out sources."""
+    parts = [
+        _opening(held_out),
+        _targets(held_out),
+        _quantities(plain, held_out),
+        _groups(held_out),
+        _peers(plain, held_out),
+        _worst(held_out),
+        _limits(held_out),
+        _unpriced(held_out),
+        _parameters(),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _opening(report: AccuracyReport) -> str:
+    sources = len({score.record.source_group for score in report.scores})
+    return f"""# How right the predictions are
+
+<!-- written by `orchestrate accuracy RECORDS.jsonl --markdown`; do not edit by hand -->
+
+`orchestrate` predicts what vLLM will do before it starts. This page scores those predictions against
+{len(report.scores) + len(report.unpriced)} start-ups that other people recorded in public issues, repositories and
+reports. {len(report.scores)} of them name model, release, GPU and flags well enough to be priced; they come from
+{sources} sources. Nothing that a record printed is an input of its own prediction.
+
+The measured constants of the model are fitted to such records, so their own figures would flatter. **Held out** means:
+every record was priced with constants fitted without any record of the same repository, file or page. Each constant
+starts from a prior that reasoning gives; where a held-out source is the only one that shows a constant, the prior is
+what is scored."""
+
+
+def _targets(report: AccuracyReport) -> str:
+    judged = verdicts(report.scores)
+    rows: list[Row] = []
+    for quantity, median_target, p90_target in _TARGETS:
+        found = figures(of_quantity(report.scores, quantity))
+        if found is None:
+            continue
+        rows.append(_target(f"{quantity}, median error", found.median_error, median_target))
+        if p90_target is not None:
+            rows.append(_target(f"{quantity}, 90th percentile", found.p90_error, p90_target))
+    memory = figures(of_quantity(report.scores, Quantity.KV_CACHE))
+    if memory is not None and memory.width is not None:
+        rows.append(_target("interval of the KV cache holds the truth", memory.inside, _INSIDE, at_least=True))
+        rows.append(_target("interval over budget, median", memory.width, _WIDTH))
+    rows.append(_target("verdict right", judged.share_right, _RIGHT, at_least=True))
+    rows.append(
+        _target("verdict right, of those not too close to call", judged.share_right_of_decided, _RIGHT, at_least=True)
+    )
+    rows.append(
+        ("said `starts`, and it did not", str(judged.dangerous), "0", "met" if not judged.dangerous else "missed")
+    )
+    return "## Targets, held out\n\n" + _table(("", "figure", "target", ""), rows)
+
+
+def _target(name: str, value: float, target: float, *, at_least: bool = False) -> Row:
+    is_met = value >= target if at_least else value <= target
+    word = "at least" if at_least else "at most"
+    return (name, percent(value, 2), f"{word} {percent(target)}", "met" if is_met else "missed")
+
+
+def _quantities(plain: AccuracyReport, held_out: AccuracyReport) -> str:
+    return "\n\n".join(
+        (
+            "## Per term",
+            "Held out:",
+            _table(QUANTITY_HEADS, quantity_rows(held_out.scores)),
+            verdict_line(held_out.scores),
+            "With the constants that ship, which have seen these records:",
+            _table(QUANTITY_HEADS, quantity_rows(plain.scores)),
+            verdict_line(plain.scores),
+        )
+    )
+
+
+def _groups(report: AccuracyReport) -> str:
+    parts = ["## Where, held out"]
+    for name, key in GROUPINGS:
+        parts.append(f"By {name}:")
+        parts.append(_table((name, *GROUP_HEADS[1:]), group_rows(report.scores, key)))
+    return "\n\n".join(parts)
+
+
+def _peers(plain: AccuracyReport, held_out: AccuracyReport) -> str:
+    rows = [
+        (name, _mean_of(_peer_scores(held_out), quantity), _mean_of(_peer_scores(plain), quantity), theirs)
+        for name, quantity, theirs in _PEER_ROWS
+    ]
+    return "\n\n".join(
+        (
+            "## Beside other tools",
+            "One other tool has published how far its memory model is off: llm-d-planner, over 54 runs on one kind of"
+            " GPU (H100; its pull request 205, `accuracy/accuracy_report.md`). The records scored here hold the runs"
+            " of that report whose log lines it prints. Mean absolute errors, ours on those records, theirs as"
+            " published over all of theirs:",
+            _table(("", "orchestrate, held out", "orchestrate, as shipped", "llm-d-planner"), rows),
+            "It charges the activation once per tensor-parallel group and takes an H100 for every card; its constants"
+            " were measured on those same runs. GPUStack (weights times 1.2 plus 2 GiB), KAITO, hf-mem, accelerate and"
+            " Xinference predict no KV cache of a given GPU, or publish no error of it, so there is nothing to put"
+            " beside these figures.",
+        )
+    )
+
+
+def _peer_scores(report: AccuracyReport) -> list[Score]:
+    return [score for score in report.scores if score.record.source_group == _PEER_SOURCE]
+
+
+def _mean_of(scores: Sequence[Score], quantity: Quantity) -> str:
+    errors = [abs(each.error) for each in of_quantity(scores, quantity) if each.truth > 0]
+    return f"{percent(sum(errors) / len(errors), 2)} ({len(errors)})" if errors else "-"
+
+
+def _worst(report: AccuracyReport) -> str:
+    rows = list(worst_rows(worst_first(report.scores)))
+    return "## Worst first, held out\n\n" + _table(WORST_HEADS, rows)
+
+
+def _limits(report: AccuracyReport) -> str:
+    known = sum(len(score.price.releases) == 1 for score in report.scores)
+    return f"""## Limits
+
+- {known} of the {len(report.scores)} priced records name one release. The others are priced for every release that they
+  may be of, with an interval that holds them all; their expectation is the median of those.
+- Flags that a record does not mention count as not passed. Some records leave flags out, and nobody can tell which.
+- A first start with a cold compile cache leaves up to a gibibyte less KV cache than a second one (0.21 and later). A
+  profile does not say which it will be; the interval holds both.
+- Memory that CUDA graphs really take is known least: vLLM's own estimate is off by up to a gibibyte either way.
+- Verdicts of records with neighbours on the GPU are not judged, unless the record says what was free.
+- Sleep mode, several instances that start at once, forks and patched builds, and cards of other makers are not priced.
+- Records come from people who wrote down what went wrong more often than what went right."""
+
+
+def _unpriced(report: AccuracyReport) -> str:
+    rows = [(count, reason.replace("…", "(name)"), members) for count, reason, members in reason_rows(report)]
+    return "## Not priced, and why\n\n" + _table(("records", "reason", "which"), rows)
+
+
+def _parameters() -> str:
+    rows = [
+        (
+            parameter.name,
+            parameter.unit,
+            f"{parameter.prior.expected:g} ({parameter.prior.low:g} to {parameter.prior.high:g})",
+            f"{parameter.fitted.expected:g} ({parameter.fitted.low:g} to {parameter.fitted.high:g})",
+        )
+        for parameter in PARAMETERS
+    ]
+    return "## Constants\n\n" + _table(("constant", "unit", "prior", "as shipped"), rows)
+
+
+def _table(heads: Row, rows: Iterable[Row]) -> str:
+    lines = [_line(heads), _line("---" for _ in heads)]
+    return "\n".join([*lines, *(_line(row) for row in rows)])
+
+
+def _line(cells: Iterable[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"

@@ -1,0 +1,1 @@
+"""How right the memory model is: recorded start-ups priced as if they were still to come, then compared."""

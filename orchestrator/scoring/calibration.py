@@ -1,0 +1,139 @@
+"""The constants of the memory model, fitted again from records, and the check that leaves whole sources out.
+
+A parameter starts from its prior, which reasoning gives. Records move its expectation to their median, and draw its
+interval from the prior's bounds to what they show, the more sources agree the closer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from orchestrator.domain.model_config import ModelFacts
+from orchestrator.domain.plan import Term
+from orchestrator.domain.startup import StartupFigures, StartupRecord
+from orchestrator.domain.units import GIB, MIB
+from orchestrator.engine.memory_rules import memory_rules
+from orchestrator.memory.activation import experts_bytes, forward_bytes, hidden_bytes, sampled_logits
+from orchestrator.memory.constants import (
+    FORWARD,
+    GRAPH_BASE,
+    GRAPH_EACH_ACTUAL,
+    MOE_WORKSPACE,
+    PARAMETERS,
+    VISION_PEAK,
+    Constants,
+    Parameter,
+    Scale,
+    sampler_parameter,
+)
+from orchestrator.memory.context import fabric, non_torch_name
+from orchestrator.scoring.pricing import Price, Variant, price
+from orchestrator.scoring.report import FindModel
+
+PRIORS: Constants = {parameter.name: parameter.prior for parameter in PARAMETERS}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """What one record says about one parameter, in the parameter's unit."""
+
+    parameter: str
+    value: float
+    source_group: str
+
+
+def samples(records: Iterable[StartupRecord], find_model: FindModel) -> tuple[Sample, ...]:
+    """All that the printed terms of records say; a record whose release or card is open says nothing."""
+    return tuple(sample for record in records for sample in _of_record(record, find_model))
+
+
+def fit(found: Iterable[Sample], parameters: Sequence[Parameter] = PARAMETERS) -> Constants:
+    """Constants from samples; a parameter without any keeps its prior."""
+    by_name: dict[str, list[Sample]] = {}
+    for sample in found:
+        by_name.setdefault(sample.parameter, []).append(sample)
+    return {each.name: _scale(each.prior, by_name.get(each.name, [])) for each in parameters}
+
+
+def constants_without_each_source(records: Sequence[StartupRecord], find_model: FindModel) -> Mapping[str, Constants]:
+    """For each group of sources, the constants that all the others give."""
+    found = samples(records, find_model)
+    groups = sorted({record.source_group for record in records})
+    return {group: fit(each for each in found if each.source_group != group) for group in groups}
+
+
+def _scale(prior: Scale, found: Sequence[Sample]) -> Scale:
+    if not found:
+        return prior
+    values = sorted(sample.value for sample in found)
+    share = 1 / (1 + len({sample.source_group for sample in found}))
+    low = values[0] + min(0.0, prior.low - values[0]) * share
+    high = values[-1] + max(0.0, prior.high - values[-1]) * share
+    return Scale(low=low, expected=median(values), high=high)
+
+
+def _of_record(record: StartupRecord, find_model: FindModel) -> Iterator[Sample]:
+    facts = None if record.inputs.model is None else find_model(record.inputs.model)
+    if facts is None or record.inputs.has_neighbours:
+        return
+    priced = price(record.inputs, facts, PRIORS)
+    if isinstance(priced, str) or len(priced.variants) > 1:
+        return
+    told = (
+        _non_torch(record.figures, priced.variants[0]),
+        _activation(record.figures, priced, facts),
+        _graphs(record.figures, priced.variants[0]),
+    )
+    for name, value in (each for each in told if each is not None):
+        if value > 0:
+            yield Sample(parameter=name, value=value, source_group=record.source_group)
+
+
+def _non_torch(printed: StartupFigures, variant: Variant) -> tuple[str, float] | None:
+    if printed.non_torch_gib is None:
+        return None
+    return non_torch_name(fabric(variant.settings, variant.gpu.gpu), variant.release), printed.non_torch_gib
+
+
+def _graphs(printed: StartupFigures, variant: Variant) -> tuple[str, float] | None:
+    count = variant.settings.graphs.count
+    if printed.graphs_gib is None or not count:
+        return None
+    first = PRIORS[GRAPH_BASE].expected
+    return GRAPH_EACH_ACTUAL, (printed.graphs_gib * GIB / MIB - first) / count
+
+
+def _activation(printed: StartupFigures, priced: Price, facts: ModelFacts) -> tuple[str, float] | None:
+    """The peak as printed, else what is left between the budget, the weights and the KV cache."""
+    settings, config = priced.variants[0].settings, facts.config
+    peak = _peak(printed, priced, is_plain=config.moe is None and not config.is_multimodal)
+    if peak is None:
+        return None
+    forward = forward_bytes(settings, config)
+    hidden = hidden_bytes(settings, config)
+    if settings.pipeline_parallel_size > 1:
+        return FORWARD, (peak - 2 * hidden) / forward
+    logits = sampled_logits(settings, config)
+    sampler = sampler_parameter(memory_rules(settings.release).sampler)
+    sampling = hidden + PRIORS[sampler].expected * logits
+    dense = max(PRIORS[FORWARD].expected * forward, sampling)
+    if config.is_multimodal and settings.loads_vision:
+        return (VISION_PEAK, (peak - dense) / GIB) if config.moe is None else None
+    if config.moe is not None:
+        return MOE_WORKSPACE, (peak - dense) / experts_bytes(settings, config)
+    return (sampler, (peak - hidden) / logits) if sampling >= dense and logits else (FORWARD, peak / forward)
+
+
+def _peak(printed: StartupFigures, priced: Price, *, is_plain: bool) -> float | None:
+    if printed.activation_gib is not None and not printed.activation_includes_graphs:
+        return printed.activation_gib * GIB
+    if not is_plain or printed.weights_gib is None or printed.kv_cache_gib is None:
+        return None
+    beside = sum(
+        term.size.expected
+        for term in priced.variants[0].footprint.terms
+        if term.in_budget and term.term not in (Term.WEIGHTS, Term.ACTIVATION)
+    )
+    return priced.budget.expected - (printed.weights_gib + printed.kv_cache_gib) * GIB - beside
