@@ -141,6 +141,7 @@ def _in_range(option: Schema, allowed: Range) -> Schema:
         "exclusiveMinimum": allowed.above,
         "maximum": allowed.most,
         "exclusiveMaximum": allowed.below,
+        "multipleOf": allowed.multiple_of if allowed.multiple_of > 1 else None,
     }
     limited = {**option, **{name: bound for name, bound in bounds.items() if bound is not None}}
     return limited if allowed.also is None else {"anyOf": [limited, {"const": allowed.also}]}

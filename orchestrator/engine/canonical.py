@@ -24,6 +24,12 @@ def named(key: str, release: Release) -> Named | None:
     return Named(flag=own) if own is not None else find_named(key, release)
 
 
+def written_key(name: str, vllm: Mapping[str, FlagValue], release: Release) -> str:
+    """The key under which the user wrote a flag, by whatever name; empty where he did not."""
+    keys = (key for key in sorted(vllm) if (meaning := named(key, release)) and meaning.flag.name == name)
+    return next(keys, "")
+
+
 def canonical_flags(vllm: Mapping[str, FlagValue], release: Release) -> dict[str, FlagValue]:
     """Flags by their own names, sorted: other names and negations resolved, dotted keys merged into their mappings,
     `32k` as a number, JSON texts as mappings. What makes no sense stays as it was written, under its plain name;

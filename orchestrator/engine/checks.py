@@ -8,6 +8,7 @@ from orchestrator.domain.diagnostics import Severity
 from orchestrator.domain.profile import FlagValue, KeyPath
 from orchestrator.domain.release import Release
 from orchestrator.engine.canonical import ROPE_FLAGS, named
+from orchestrator.engine.file_flags import check_files
 from orchestrator.engine.flag_rules import RANGES, RESERVED, RESERVED_FAMILIES, SUCCESSORS
 from orchestrator.engine.flags import (
     FlagHistory,
@@ -18,7 +19,9 @@ from orchestrator.engine.flags import (
     history,
     plain_name,
 )
+from orchestrator.engine.pair_rules import check_pairs
 from orchestrator.engine.problems import FlagProblem, nearest, quoted
+from orchestrator.engine.quantization_checks import check_method
 from orchestrator.engine.releases import closest_known, release_after
 from orchestrator.engine.rope_checks import check_rope
 from orchestrator.engine.values import Fault, read_value
@@ -35,6 +38,9 @@ def check_flags(vllm: Mapping[str, FlagValue], release: Release) -> tuple[FlagPr
         found.extend(_check_key(key, value, release))
     found.extend(_said_twice(vllm, release))
     found.extend(check_rope(vllm, release))
+    found.extend(check_method(vllm=vllm, release=release))
+    found.extend(check_pairs(vllm, release))
+    found.extend(check_files(vllm, release))
     return tuple(found)
 
 
@@ -160,6 +166,28 @@ def _check_value(key: str, value: FlagValue, meaning: Named, release: Release) -
         yield from _check_false(key, read is not meaning.is_negation, meaning)
     else:
         yield from _check_range(key, read, meaning, release)
+        yield from _check_dashes(key, read, meaning)
+
+
+def _check_dashes(key: str, value: FlagValue, meaning: Named) -> Iterator[FlagProblem]:
+    """Where one flag takes several words, the command line reads a word with a dash in front as the next flag."""
+    if not meaning.flag.many or not isinstance(value, list) or len(value) < 2:
+        return
+    for index, word in enumerate(value):
+        if isinstance(word, str) and word.startswith("-") and not _is_number(word):
+            yield FlagProblem(
+                code="E217",
+                flag=key,
+                path=(index,),
+                on_value=True,
+                message=f"{quoted(word)} in `{key}` would be read as a flag",
+                label="starts with `-`",
+                help=("write it without the dash in front, or give one value only",),
+            )
+
+
+def _is_number(word: str) -> bool:
+    return word[1:].replace(".", "", 1).isdecimal()
 
 
 def _fault(key: str, value: FlagValue, fault: Fault) -> FlagProblem:
@@ -201,7 +229,7 @@ def _check_false(key: str, value: bool, meaning: Named) -> Iterator[FlagProblem]
 
 def _check_range(key: str, value: FlagValue, meaning: Named, release: Release) -> Iterator[FlagProblem]:
     allowed = RANGES.get(meaning.flag.name)
-    if allowed is None:
+    if allowed is None or meaning.flag.choices:
         return
     parts = list(enumerate(value)) if isinstance(value, list) else [(None, value)]
     for index, part in parts:

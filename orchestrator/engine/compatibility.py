@@ -10,10 +10,11 @@ from orchestrator.domain.inventory import Gpu, Host
 from orchestrator.domain.model_config import ModelConfig, ModelFacts
 from orchestrator.domain.profile import FlagValue
 from orchestrator.domain.release import Release
-from orchestrator.engine.canonical import canonical_flags, named
+from orchestrator.engine.canonical import canonical_flags, written_key
 from orchestrator.engine.images import default_image, image_build, is_compiled_for
-from orchestrator.engine.problems import FlagProblem, nearest
-from orchestrator.engine.quantization_methods import METHOD_SINCE_PLUGIN, QUANTIZATION_METHODS, method_span
+from orchestrator.engine.problems import FlagProblem
+from orchestrator.engine.quantization_checks import activation_types, check_quantization, wrong_activations
+from orchestrator.engine.quantization_methods import QUANTIZATION_METHODS, method_span
 from orchestrator.engine.rope_checks import check_lengths
 from orchestrator.engine.sharding_checks import check_sharding
 
@@ -38,8 +39,7 @@ class Case:
 
     def key(self, name: str) -> str:
         """The key under which the user wrote a flag; empty when he did not."""
-        keys = (key for key in sorted(self.written) if (found := named(key, self.release)) and found.flag.name == name)
-        return next(keys, "")
+        return written_key(name, self.written, self.release)
 
     def problem(
         self,
@@ -67,9 +67,11 @@ class Case:
 
 
 def check_model(*, vllm: Mapping[str, FlagValue], release: Release, facts: ModelFacts) -> tuple[FlagProblem, ...]:
-    """Findings about flags and model alone, whatever the card: lengths, and how the model can be divided."""
+    """Findings about flags and model alone, whatever the card: lengths, quantisation, sharding."""
     lengths = check_lengths(vllm=vllm, release=release, config=facts.config)
-    return (*lengths, *check_sharding(vllm=vllm, release=release, config=facts.config))
+    quantization = check_quantization(vllm=vllm, release=release, config=facts.config)
+    sharding = check_sharding(vllm=vllm, release=release, config=facts.config)
+    return (*lengths, *quantization, *sharding)
 
 
 def check_compatibility(
@@ -111,8 +113,8 @@ def _check_quantization(case: Case) -> Iterator[FlagProblem]:
         return
     span = method_span(method, case.release)
     if span is None:
-        yield from _unknown_method(case, method, is_said=isinstance(said, str))
-    elif span.capability is not None and _as_number(case.capability) < span.capability:
+        return  # said by `check_quantization`, or not in the table: vLLM decides
+    if span.capability is not None and _as_number(case.capability) < span.capability:
         yield case.problem(
             "E221",
             "quantization",
@@ -127,23 +129,6 @@ def _check_quantization(case: Case) -> Iterator[FlagProblem]:
             "quantization",
             f"{case.gpu.name} has no FP8 arithmetic: the weights stay small, the computing is 16-bit",
         )
-
-
-def _unknown_method(case: Case, method: str, *, is_said: bool) -> Iterator[FlagProblem]:
-    spans = QUANTIZATION_METHODS.get(method)
-    plugin = METHOD_SINCE_PLUGIN.get(method)
-    if spans is None and not is_said:
-        return  # a method that is not in the table: vLLM decides
-    if spans is None:
-        meant = nearest(method, QUANTIZATION_METHODS)
-        message, offer = f"unknown quantisation method `{method}`", f"did you mean `{meant}`?" if meant else ""
-    elif case.release < spans[0].first:
-        message = f"vLLM {case.release} does not know `{method}` quantisation yet"
-        offer = f"pin vLLM {spans[0].first} or later"
-    else:
-        message = f"vLLM {case.release} no longer knows `{method}` quantisation"
-        offer = f"pin vLLM {spans[-1].last}" + (f", or an image with `{plugin}` installed" if plugin else "")
-    yield case.problem("E220", "quantization", message, help=offer or "delete the line; the checkpoint says its method")
 
 
 def _other_release(method: str, case: Case) -> str:
@@ -240,6 +225,14 @@ def _check_bfloat16(case: Case) -> Iterator[FlagProblem]:
     )
 
 
+def _check_plain_kernels(case: Case) -> Iterator[FlagProblem]:
+    """`dtype: auto` on a card with bfloat16 takes it where the checkpoint says so, also where the kernels have none."""
+    is_automatic = case.flags.get("dtype", "auto") == "auto" and case.config.dtype == "bfloat16"
+    allowed = activation_types(flags=case.flags, release=case.release, config=case.config)
+    if is_automatic and case.capability >= _AMPERE and allowed and "bfloat16" not in allowed:
+        yield wrong_activations(case.key("dtype"), "`bfloat16`, which the checkpoint asks for,", allowed, case.release)
+
+
 def _check_architecture(case: Case) -> Iterator[FlagProblem]:
     build = image_build(case.release)
     if case.gpu.compute_capability is None or is_compiled_for(build, case.capability):
@@ -274,7 +267,7 @@ def _check_driver(case: Case) -> Iterator[FlagProblem]:
 
 Rule = Callable[[Case], Iterator[FlagProblem]]
 
-CARD_RULES: tuple[Rule, ...] = (_check_quantization, _check_kv_cache, _check_bfloat16)
+CARD_RULES: tuple[Rule, ...] = (_check_quantization, _check_kv_cache, _check_bfloat16, _check_plain_kernels)
 """Rules that need the card's compute capability."""
 
 IMAGE_RULES: tuple[Rule, ...] = (_check_architecture, _check_driver)

@@ -10,7 +10,8 @@ from orchestrator.domain.release import Release
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Range:
-    """The values that a number may have. `also` holds one more that is allowed from `also_since` on."""
+    """The values that a number may have. `also` holds one more that is allowed from `also_since` on. Where
+    the parser of a release has choices of its own, these count instead."""
 
     least: float | None = None
     above: float | None = None
@@ -18,6 +19,7 @@ class Range:
     below: float | None = None
     also: float | None = None
     also_since: Release | None = None
+    multiple_of: int = 1
 
     def holds(self, number: float, release: Release) -> bool:
         if self.also == number and (self.also_since is None or release >= self.also_since):
@@ -27,11 +29,14 @@ class Range:
             and (self.above is None or number > self.above)
             and (self.most is None or number <= self.most)
             and (self.below is None or number < self.below)
+            and (self.multiple_of == 1 or number % self.multiple_of == 0)
         )
 
     def described(self) -> str:
         bounds = (("at least", self.least), ("above", self.above), ("at most", self.most), ("below", self.below))
-        return " and ".join(f"{word} {bound:g}" for word, bound in bounds if bound is not None)
+        words = [f"{word} {bound:g}" for word, bound in bounds if bound is not None]
+        multiple = [f"a multiple of {self.multiple_of}"] if self.multiple_of > 1 else []
+        return " and ".join([*multiple, *words])
 
 
 _ONE_OR_MORE = Range(least=1)
@@ -39,7 +44,7 @@ _ZERO_OR_MORE = Range(least=0)
 
 RANGES: Mapping[str, Range] = {
     "api-server-count": _ONE_OR_MORE,
-    "block-size": _ONE_OR_MORE,
+    "block-size": Range(least=16, multiple_of=16),  # what attention backends for NVIDIA cards have kernels for
     "cpu-offload-gb": _ZERO_OR_MORE,
     "cudagraph-capture-sizes": _ONE_OR_MORE,
     "decode-context-parallel-size": _ONE_OR_MORE,

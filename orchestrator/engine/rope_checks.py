@@ -8,7 +8,7 @@ from orchestrator.domain.diagnostics import Severity
 from orchestrator.domain.model_config import ModelConfig
 from orchestrator.domain.profile import FlagValue, KeyPath
 from orchestrator.domain.release import Release
-from orchestrator.engine.canonical import canonical_flags, named
+from orchestrator.engine.canonical import canonical_flags, written_key
 from orchestrator.engine.problems import FlagProblem, nearest, quoted
 from orchestrator.engine.rope import (
     KNOWN_ROPE_TYPES,
@@ -41,8 +41,7 @@ def check_rope(vllm: Mapping[str, FlagValue], release: Release) -> Iterator[Flag
 
 def _written(name: str, vllm: Mapping[str, FlagValue], release: Release) -> str:
     """The key under which the user wrote a flag."""
-    keys = (key for key in sorted(vllm) if (meaning := named(key, release)) and meaning.flag.name == name)
-    return next(keys, name)
+    return written_key(name, vllm, release) or name
 
 
 def _check_scaling(key: str, scaling: Mapping[str, FlagValue]) -> Iterator[FlagProblem]:

@@ -58,6 +58,7 @@ def codes(problems: tuple[FlagProblem, ...]) -> list[str]:
 
 
 HALF = replace(QWEN3_8B, dtype="float16")
+WHOLE_TENSORS = Quantization(method="compressed-tensors", bits=8)
 GROUPS = Quantization(method="gptq", bits=4, group_size=128)
 
 
@@ -74,7 +75,7 @@ GROUPS = Quantization(method="gptq", bits=4, group_size=128)
         (HALF, {"quantization": "mxfp4"}, "A10G", "0.9.0", ["E220"]),
         (HALF, {"quantization": "aqw"}, "A10G", "0.32.0", ["E220"]),
         (HALF, {"quantization": "zzzzzz"}, "A10G", "0.32.0", ["E220"]),
-        (HALF, {"quantization": "fp8_per_tensor"}, "A10G", "0.32.0", []),
+        (replace(HALF, quantization=None), {"quantization": "fp8_per_tensor"}, "A10G", "0.32.0", []),
         (replace(HALF, quantization=Quantization(method="new-one")), {}, "A10G", "0.32.0", []),
         (replace(HALF, quantization=None), {"kv-cache-dtype": "fp8"}, "T4", "0.32.0", ["E222"]),
         (HALF, {"kv-cache-dtype": "fp8"}, "A10G", "0.32.0", ["W221"]),
@@ -92,7 +93,10 @@ GROUPS = Quantization(method="gptq", bits=4, group_size=128)
         (QWEN3_8B, {}, "T4", "0.32.0", ["W223"]),
         (replace(QWEN3_8B, model_type="gemma2"), {}, "T4", "0.32.0", ["W223"]),
         (QWEN3_8B, {"dtype": "half"}, "T4", "0.32.0", []),
-        (HALF, {"quantization": "compressed-tensors"}, "V100", "0.20.0", ["E227"]),
+        (replace(HALF, quantization=WHOLE_TENSORS), {}, "V100", "0.20.0", ["E227"]),
+        (QWEN3_8B, {"quantization": "awq"}, "A10G", "0.23.0", ["W229", "E230"]),
+        (QWEN3_8B, {"quantization": "awq"}, "T4", "0.23.0", ["W229", "W223"]),
+        (QWEN3_8B, {"quantization": "awq"}, "A10G", "0.24.0", []),
         (HALF, {}, "RTX 5090", "0.9.1", ["E227"]),
         (HALF, {"max-model-len": 50000}, "H100", "0.32.0", ["E212"]),
     ],
