@@ -54,6 +54,11 @@ def find_model_facts(
     return read_hub(model, revision)
 
 
+def names_a_directory(model: str, base_directory: Path) -> bool:
+    """Whether a model, as written, means a directory and no hub id."""
+    return _local_directory(model, base_directory) is not None
+
+
 def _local_directory(model: str, base_directory: Path) -> Path | None:
     """The directory that a model names, if it names one."""
     if "\0" in model:

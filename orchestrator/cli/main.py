@@ -11,6 +11,7 @@ import typer
 from orchestrator import __version__
 from orchestrator.cli.accuracy import accuracy
 from orchestrator.cli.exit_codes import ExitCode
+from orchestrator.cli.fit import fit
 from orchestrator.cli.gpus import gpus
 from orchestrator.cli.plan import plan
 from orchestrator.cli.render import render
@@ -46,7 +47,7 @@ def _root(
     """Options that stand before any subcommand."""
 
 
-for command in (validate, gpus, plan, render, schema, accuracy):
+for command in (validate, gpus, fit, plan, render, schema, accuracy):
     app.command()(command)
 
 

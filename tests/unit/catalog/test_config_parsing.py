@@ -215,6 +215,13 @@ def test_experts_are_read_in_each_spelling() -> None:
         (
             {
                 "quant_method": "compressed-tensors",
+                "config_groups": {"group_0": {"weights": {"num_bits": 8, "type": "float", "symmetric": True}}},
+            },
+            Quantization(method="compressed-tensors", bits=8, zero_point=False, is_float=True),
+        ),
+        (
+            {
+                "quant_method": "compressed-tensors",
                 "config_groups": {"group_0": {"weights": {"num_bits": 4, "group_size": 32, "symmetric": False}}},
             },
             Quantization(method="compressed-tensors", bits=4, group_size=32, zero_point=True),

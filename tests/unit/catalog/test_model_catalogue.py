@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib.resources import files
 
 import pytest
 
 from orchestrator.catalog.checkpoint import weights_from_tensors
-from orchestrator.catalog.models import find_model, known_models, raw_config, similar_models
+from orchestrator.catalog.models import find_model, forms_of, known_models, raw_config, similar_models
 from orchestrator.catalog.parameters import tensors_from_config
 from orchestrator.domain.model_config import LayerKind, ModelFacts, Quantization, WeightPart
 from orchestrator.domain.units import GIB
@@ -156,3 +157,29 @@ def test_similar_models_are_suggested(asked: str, first: str) -> None:
 
 def test_nothing_is_suggested_for_a_name_like_no_other() -> None:
     assert similar_models("zzz/000") == ()
+
+
+def _forms(model: str) -> tuple[str, ...]:
+    facts = find_model(model)
+    assert facts is not None
+    return tuple(each.model for each in forms_of(facts))
+
+
+def test_the_forms_of_a_model_are_its_quantisations_whoever_published_them() -> None:
+    assert _forms("Qwen/Qwen2.5-14B-Instruct-AWQ") == (
+        "Qwen/Qwen2.5-14B-Instruct",
+        "Qwen/Qwen2.5-14B-Instruct-GPTQ-Int4",
+        "Qwen/Qwen2.5-14B-Instruct-GPTQ-Int8",
+    )
+    assert "hugging-quants/Meta-Llama-3.1-8B-Instruct-AWQ-INT4" in _forms("meta-llama/Llama-3.1-8B-Instruct")
+    assert _forms("Qwen/Qwen2.5-14B-Instruct") != _forms("Qwen/Qwen2.5-7B-Instruct")
+    assert _forms("openai/gpt-oss-20b") == ()
+
+
+def test_a_model_of_another_shape_is_no_form_whatever_its_name() -> None:
+    facts = find_model("Qwen/Qwen3-8B")
+    assert facts is not None
+    other = replace(facts, config=replace(facts.config, num_layers=30))
+    assert forms_of(other) == ()
+    renamed = replace(facts, model="somebody/Qwen3-8B-FP8-dynamic")
+    assert {each.model for each in forms_of(renamed)} == {"Qwen/Qwen3-8B", "Qwen/Qwen3-8B-FP8", "Qwen/Qwen3-8B-AWQ"}
