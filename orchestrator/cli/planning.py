@@ -12,6 +12,7 @@ from orchestrator.domain.failures import OutsideFailure
 from orchestrator.domain.model_config import ModelFacts
 from orchestrator.domain.plan import Plan, Rejection
 from orchestrator.domain.profile import Deployment, ServiceProfile
+from orchestrator.domain.release import Release
 from orchestrator.domain.units import as_gib
 
 
@@ -99,28 +100,38 @@ def finding_of(rejection: Rejection, deployment: Deployment, severity: Severity)
         code=rejection.code,
         message=rejection.message,
         severity=severity,
-        span=_blamed(service, rejection),
-        label=_label(service, rejection),
+        span=_blamed(service, rejection, deployment.release),
+        label=_label(service, rejection, deployment.release),
         notes=(*numbers, *rejection.notes),
         help=rejection.help,
     )
 
 
-def _blamed(service: ServiceProfile, rejection: Rejection) -> Span:
+def _blamed(service: ServiceProfile, rejection: Rejection, release: Release) -> Span:
+    """Where the blame stands; for what nobody wrote the `vllm:` key or, without one, the model."""
     match rejection.blame:
-        case ("vllm", str(flag)) if flag in service.vllm:
-            return service.flag_value(flag)
-        case path:
+        case ("vllm", str(flag)) if (key := _written_key(service, flag, release)) is not None:
+            return service.flag_value(key)
+        case path if any(path[:length] in service.places.keys for length in range(1, len(path) + 1)):
             return service.places.value(path)
+        case _:
+            return service.places.value(("model",))
 
 
-def _label(service: ServiceProfile, rejection: Rejection) -> str:
+def _label(service: ServiceProfile, rejection: Rejection, release: Release) -> str:
     """Says so where the blame is on a value that was never written."""
     match rejection.blame:
-        case ("vllm", str(flag)) if flag not in service.vllm:
+        case ("vllm", str(flag)) if _written_key(service, flag, release) is None:
             return f"`{flag}` is not set here: the default counts"
         case _:
             return ""
+
+
+def _written_key(service: ServiceProfile, flag: str, release: Release) -> str | None:
+    """The key under which the user wrote a flag, in whatever spelling."""
+    from orchestrator.planner.flag_keys import written_key
+
+    return flag if flag in service.vllm else written_key(service.vllm, flag, release)
 
 
 def _numbers(rejection: Rejection) -> tuple[str, ...]:

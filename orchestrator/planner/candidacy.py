@@ -20,7 +20,7 @@ from orchestrator.engine.memory_rules import memory_rules
 from orchestrator.engine.problems import FlagProblem
 from orchestrator.planner.interconnect import interconnect_rank
 from orchestrator.planner.pins import allowed_seats
-from orchestrator.planner.problem import Option, Tenant
+from orchestrator.planner.problem import Option, Problem, Tenant
 from orchestrator.planner.search import STEP_LIMIT
 from orchestrator.planner.seats import Seat
 from orchestrator.planner.sizing import Leaning, Size, size_on
@@ -36,7 +36,7 @@ class Obstacle(Enum):
     TOO_SMALL = "too small"
     IN_USE = "too full with what others hold now"
     CEILING = "left too little by `gpu-memory-utilization`"
-    FIXED_KV = "without enough KV cache under `kv-cache-memory-bytes`"
+    FIXED_KV = "without enough KV cache"
     MIG_SLICE = "a MIG slice, which cannot join others in a group"
 
 
@@ -100,6 +100,14 @@ class Ground:
         """The sets of that many GPUs of one host; none where there are too many to look at."""
         row = [place for place, seat in enumerate(self.seats) if seat.host.name == host and seat.gpu.is_assignable]
         return combinations(row if comb(len(row), size) <= MOST_SETS else (), size)
+
+
+def problem_of(ground: Ground, candidacies: tuple[Candidacy, ...]) -> Problem:
+    """The services as the search sees them."""
+    return Problem(
+        tenants=tuple(candidacy.tenant() for candidacy in candidacies),
+        free=tuple(seat.gpu.free_bytes for seat in ground.seats),
+    )
 
 
 def world_size_of(profile: ServiceProfile, release: Release) -> int:
@@ -207,17 +215,19 @@ def levels_on(size: Size, gpu: Gpu, place: int) -> tuple[int, int] | Refusal:
         return Refusal(place=place, obstacle=Obstacle.FIXED_KV, missing_bytes=missing)
     largest = size.largest(gpu.free_bytes)
     if size.least is None or largest < size.least:
-        whole_card = size.largest(gpu.total_bytes)
-        in_use = size.least is not None and whole_card >= size.least
+        idle_card = size.largest(max(gpu.free_bytes, size.footprint.cuda_total.expected))
+        in_use = size.least is not None and idle_card >= size.least
         missing = max(1, size.needed_bytes - min(gpu.free_bytes, size.footprint.cuda_total.low))
         return Refusal(place=place, obstacle=Obstacle.IN_USE if in_use else Obstacle.TOO_SMALL, missing_bytes=missing)
     if size.settled is not None:
         settled = max(1, min(size.settled, size.asked, largest))
         return (settled, settled)
     if size.asked < size.least:
-        return Refusal(place=place, obstacle=Obstacle.CEILING, missing_bytes=_missing_under_ceiling(size))
+        return under_ceiling(size, place)
     return (size.least, min(size.asked, largest))
 
 
-def _missing_under_ceiling(size: Size) -> int:
-    return size.needed_bytes - (size.share.claim(size.asked) if size.asked else 0)
+def under_ceiling(size: Size, place: int) -> Refusal:
+    """The refusal of a GPU on which `gpu-memory-utilization` leaves a worker less than it needs."""
+    missing = size.needed_bytes - (size.share.claim(size.asked) if size.asked else 0)
+    return Refusal(place=place, obstacle=Obstacle.CEILING, missing_bytes=missing)

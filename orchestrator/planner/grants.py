@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 
 from orchestrator.domain.plan import Placement, Reduction, WorkerPlan
 from orchestrator.domain.profile import FlagValue
-from orchestrator.engine.canonical import canonical_flags, named
+from orchestrator.engine.canonical import canonical_flags
 from orchestrator.memory.prediction import budget_bytes, predict
 from orchestrator.planner.candidacy import Candidacy, Ground
+from orchestrator.planner.flag_keys import with_values
 from orchestrator.planner.problem import LEVELS, Option, Solution
 from orchestrator.planner.seats import Seat, gib_text, listed
 from orchestrator.planner.sizing import Size, size_on
@@ -74,7 +75,11 @@ def _placement(ground: Ground, grant: Grant, grants: tuple[Grant, ...], free: Ma
     seats = tuple(ground.seats[place] for place in grant.option.gpus)
     flags, length = _granted_length(ground, grant, free)
     settings = candidacy.sizes[grant.option.gpus[0]].settings
-    flags = _granted(flags, {UTILIZATION: grant.utilization, TENSOR_PARALLEL: settings.tensor_parallel_size}, ground)
+    flags = with_values(
+        flags,
+        {UTILIZATION: grant.utilization, TENSOR_PARALLEL: settings.tensor_parallel_size},
+        ground.release,
+    )
     sized = replace(candidacy, profile=replace(candidacy.profile, vllm=flags))
     return Placement(
         service=candidacy.name,
@@ -108,7 +113,7 @@ def _granted_length(
     settings = candidacy.sizes[grant.option.gpus[0]].settings
     vllm = dict(candidacy.profile.vllm)
     if not settings.auto_max_model_len:
-        return _granted(vllm, {LENGTH: settings.max_model_len}, ground), ()
+        return with_values(vllm, {LENGTH: settings.max_model_len}, ground.release), ()
     lengths = {
         place: predict(candidacy.sizes[place].footprint, grant.utilization, free[place]).longest_model_len
         for place in grant.option.gpus
@@ -125,22 +130,7 @@ def _granted_length(
         else f"of the model's {settings.max_model_len:,} tokens that many surely fit into the KV cache on"
         f" {ground.seats[weakest].label}",
     )
-    return _granted(vllm, {LENGTH: length}, ground), (reduction,)
-
-
-def _granted(vllm: Mapping[str, FlagValue], values: Mapping[str, FlagValue], ground: Ground) -> dict[str, FlagValue]:
-    """The flags with these values, each under the key that the user wrote it with, else under its own name."""
-    result: dict[str, FlagValue] = {}
-    written = set()
-    for key, value in vllm.items():
-        meaning = named(key, ground.release)
-        name = meaning.flag.name if meaning is not None and not meaning.dotted else key
-        if name not in values:
-            result[key] = value
-        elif name not in written:
-            result[key] = values[name]
-            written.add(name)
-    return result | {name: value for name, value in values.items() if name not in written}
+    return with_values(vllm, {LENGTH: length}, ground.release), (reduction,)
 
 
 def _utilization_reduction(ground: Ground, grant: Grant, grants: tuple[Grant, ...]) -> Iterator[Reduction]:

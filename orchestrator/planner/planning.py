@@ -3,34 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 
 from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.model_config import ModelFacts
 from orchestrator.domain.plan import Placement, Plan, Rejection, Verdict
 from orchestrator.domain.profile import Deployment
-from orchestrator.planner.candidacy import Candidacy, Ground
+from orchestrator.planner.boxes import Box, smallest_box
+from orchestrator.planner.candidacy import Candidacy, Ground, problem_of
 from orchestrator.planner.cautions import cautions
+from orchestrator.planner.conflicts import cannot_coexist
 from orchestrator.planner.grants import placements_of
 from orchestrator.planner.packing import LimitReachedError
 from orchestrator.planner.ports import hand_out_ports
 from orchestrator.planner.problem import Solution
-from orchestrator.planner.rejections import cannot_coexist, does_not_start, gave_up, nowhere, too_close
+from orchestrator.planner.reasons import placement_reasons
+from orchestrator.planner.rejections import does_not_start, gave_up, nowhere, too_close
 from orchestrator.planner.repairs import (
     Company,
     Repair,
     leave_out,
-    other_cards,
-    problem_of,
     repairs_for,
     shorter_together,
 )
 from orchestrator.planner.search import is_feasible, minimal_conflict, solve
-from orchestrator.planner.seats import seats_of
+from orchestrator.planner.seats import listed, seats_of
 from orchestrator.planner.sizing import Leaning
+from orchestrator.planner.unpriced import unpriced
 
-_MOST_REPAIRS = 3
+_MOST_REPAIRS = 4
 """Repairs offered for a conflict, besides leaving a service out."""
 
 
@@ -47,15 +49,17 @@ def plan_on(ground: Ground, *, deployment: Deployment, facts: Mapping[str, Model
     """`plan` on ground that says how long to search."""
     candidacies = tuple(ground.assess(service, facts[service.name]) for service in deployment.services)
     ports, rejections = hand_out_ports(deployment)
+    doubts = tuple(chain.from_iterable(unpriced(ground, candidacy) for candidacy in candidacies))
     empty = Plan(
-        project=deployment.project, release=deployment.release, inventory=inventory, placements=(), rejections=()
+        project=deployment.project, release=deployment.release, inventory=inventory, placements=(), warnings=doubts
     )
     refusing = _Refusing(ground, candidacies)
     refused = (*rejections, *refusing.fitting_nowhere())
     if refused:
         return replace(empty, rejections=(*refused, *refusing.conflicts()))
     try:
-        solution = solve(problem_of(ground, candidacies), ground.step_limit)
+        problem = problem_of(ground, candidacies)
+        solution = solve(problem, ground.step_limit)
     except LimitReachedError:
         return replace(empty, rejections=(gave_up(candidacies),))
     if solution is None:
@@ -66,8 +70,8 @@ def plan_on(ground: Ground, *, deployment: Deployment, facts: Mapping[str, Model
         empty,
         placements=placements if not any(failing) else (),
         rejections=tuple(each for each in failing if each is not None),
-        warnings=cautions(ground, candidacies, solution.options, placements),
-        search_notes=_notes(solution),
+        warnings=(*doubts, *cautions(ground, candidacies, solution.options, placements)),
+        search_notes=(*_notes(solution), *placement_reasons(ground, candidacies, problem, solution)),
     )
 
 
@@ -91,6 +95,8 @@ class _Refusing:
 
     ground: Ground
     candidacies: tuple[Candidacy, ...]
+    boxes: list[Box | None] = field(default_factory=list)
+    """The answer about another box, once it was asked for."""
 
     def fitting_nowhere(self) -> tuple[Rejection, ...]:
         """Services that could not run even alone; each is repaired in the company of those before it."""
@@ -99,9 +105,14 @@ class _Refusing:
         for candidacy in self.candidacies:
             if not candidacy.options:
                 found, repaired = self._nowhere(candidacy, company)
-                rejections.extend(found)
+                rejections.extend(replace(each, notes=(*each.notes, *self._others_too(candidacy))) for each in found)
                 company = (*(each for each in company if each.name not in repaired), *repaired.values())
         return tuple(rejections)
+
+    def _others_too(self, candidacy: Candidacy) -> tuple[str, ...]:
+        others = [f"`{each.name}`" for each in self.candidacies if not each.options and each is not candidacy]
+        verb = "is" if len(others) == 1 else "are"
+        return (f"{listed(others)} {verb} in the way of a plan, too",) if others else ()
 
     def _placeable(self) -> tuple[Candidacy, ...]:
         return tuple(each for each in self.candidacies if each.options)
@@ -122,13 +133,28 @@ class _Refusing:
         return explained, {each.name: each for each in first}
 
     def _repairs(self, candidacy: Candidacy, company: Company) -> tuple[Repair, ...]:
-        """Repairs of the service alone; else of all who may sit on the same GPUs; else another card."""
+        """Repairs of the service alone; where none keeps its model, of all who may sit on its GPUs, else another box."""
         single = tuple(repairs_for(candidacy, company))
-        if single or candidacy.rejections:
+        if candidacy.rejections or any(repair.keeps_model for repair in single):
             return single
-        together = self._together((candidacy,), company)
-        last = together or other_cards(candidacy, company)
-        return (last,) if last is not None else ()
+        together = None if single else self._together((candidacy,), company)
+        last = together or self._another_box()
+        return single if last is None else (*single, last)
+
+    def _another_box(self) -> Repair | None:
+        """Other cards, on which the whole deployment would start as it is written."""
+        if not self.boxes:
+            self.boxes.append(smallest_box(self.ground, self.candidacies))
+        box = self.boxes[0]
+        if box is None:
+            return None
+        count = len(self.candidacies)
+        who = f"`{self.candidacies[0].name}`" if count == 1 else f"all {count} services together"
+        how = ", with `gpus:` left out," if box.unpinned else ""
+        return Repair(
+            text=f"{who} would start{how} on `{box.short_form}`, the smallest known box that takes"
+            f" {'it' if count == 1 else 'them'}"
+        )
 
     def _together(self, members: tuple[Candidacy, ...], company: Company) -> Repair | None:
         """One max-model-len for some services and all who may sit on their GPUs."""
@@ -166,6 +192,9 @@ class _Refusing:
         if not repairs:
             together = self._together(conflict, company.without(*(each.name for each in conflict)))
             repairs.extend(() if together is None else (together,))
+        if not repairs:
+            box = self._another_box()
+            repairs.extend(() if box is None else (box,))
         last = leave_out(conflict, company)
         if last is not None:
             repairs.append(last)

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from orchestrator.domain.plan import Rejection
 from orchestrator.domain.profile import KeyPath
 from orchestrator.engine.problems import FlagProblem
 from orchestrator.memory.prediction import predict
-from orchestrator.planner.candidacy import Candidacy, Ground, Obstacle, Refusal
-from orchestrator.planner.problem import LEVELS
-from orchestrator.planner.repairs import least_important
-from orchestrator.planner.seats import gib_text, listed, occupants
+from orchestrator.planner.candidacy import Candidacy, Ground, Obstacle, Refusal, under_ceiling
+from orchestrator.planner.flag_keys import with_values
+from orchestrator.planner.problem import LEVELS, Option
+from orchestrator.planner.seats import gib_text, gib_texts_that_add_up, listed, occupants
+from orchestrator.planner.sizing import Leaning, Size
 
 _BLAMES: dict[Obstacle, KeyPath] = {
     Obstacle.TOO_SMALL: ("vllm", "max-model-len"),
     Obstacle.IN_USE: ("gpus",),
     Obstacle.CEILING: ("vllm", "gpu-memory-utilization"),
-    Obstacle.FIXED_KV: ("vllm", "kv-cache-memory-bytes"),
     Obstacle.MIG_SLICE: ("vllm", "tensor-parallel-size"),
     Obstacle.INCOMPATIBLE: ("model",),
 }
@@ -34,7 +35,22 @@ def nowhere(ground: Ground, candidacy: Candidacy) -> tuple[Rejection, ...]:
         return tuple(_about_flag(candidacy, problem) for problem in dict.fromkeys(problems))
     if _most_on_one_host(ground, candidacy) < candidacy.world_size:
         return (_too_few_gpus(ground, candidacy),)
-    return (_no_room(ground, candidacy),)
+    return (_no_room(ground, _seen_under_ceiling(ground, candidacy)),)
+
+
+def _seen_under_ceiling(ground: Ground, candidacy: Candidacy) -> Candidacy:
+    """The refusals with the ceiling to blame where the service might start (with luck) if there were no ceiling."""
+    flags = with_values(candidacy.profile.vllm, {"gpu-memory-utilization": 1.0}, ground.release)
+    lifted = ground.assess(replace(candidacy.profile, vllm=flags), candidacy.facts, Leaning.OPTIMISTIC)
+    hopeful = {place for option in lifted.options for place in option.gpus}
+
+    def seen(refusal: Refusal) -> Refusal:
+        size = candidacy.sizes.get(refusal.place)
+        if size is None or size.least is None or refusal.place not in hopeful or size.asked >= size.least:
+            return refusal
+        return under_ceiling(size, refusal.place)
+
+    return replace(candidacy, refusals=tuple(seen(refusal) for refusal in candidacy.refusals))
 
 
 def _most_on_one_host(ground: Ground, candidacy: Candidacy) -> int:
@@ -95,8 +111,8 @@ def _no_room(ground: Ground, candidacy: Candidacy) -> Rejection:
         service=candidacy.name,
         message=short_message if all_of == 1 else f"`{candidacy.name}` does not fit: {where} {what}",
         blame=_blame(candidacy, nearest),
-        asked_bytes=None if size is None else size.needed_bytes,
-        available_bytes=None if nearest is None or size is None else _available(ground, candidacy, nearest),
+        asked_bytes=None if size is None else _asked(size, nearest),
+        available_bytes=None if nearest is None or size is None else _available(size, nearest),
         notes=(*_counts(ground, candidacy), *_terms(candidacy, nearest)),
     )
 
@@ -106,13 +122,27 @@ def _blame(candidacy: Candidacy, nearest: Refusal | None) -> KeyPath:
     if nearest is None:
         return ("gpus",)
     size = candidacy.sizes.get(nearest.place)
+    if size is not None and size.footprint.fixed_kv_bytes is not None and _is_fixed_wrong(size, nearest):
+        return ("vllm", size.fixed_by)
     hopeless = size is not None and nearest.missing_bytes >= size.footprint.kv_required_bytes
     return ("model",) if hopeless and nearest.obstacle is Obstacle.TOO_SMALL else _BLAMES[nearest.obstacle]
 
 
-def _available(ground: Ground, candidacy: Candidacy, refusal: Refusal) -> int:
+def _is_fixed_wrong(size: Size, refusal: Refusal) -> bool:
+    """The KV cache was fixed at too little, or at so much more than is required that the GPU has no room for it."""
+    too_much = (size.footprint.fixed_kv_bytes or 0) - size.footprint.kv_required_bytes
+    return refusal.obstacle is Obstacle.FIXED_KV or too_much >= refusal.missing_bytes
+
+
+def _asked(size: Size, refusal: Refusal | None) -> int:
+    """Bytes of the GPU, or of KV cache where that was fixed at too little."""
+    is_fixed = refusal is not None and refusal.obstacle is Obstacle.FIXED_KV
+    return size.footprint.kv_required_bytes if is_fixed else size.needed_bytes
+
+
+def _available(size: Size, refusal: Refusal) -> int:
     """What the worker could have had on that GPU."""
-    return max(0, candidacy.sizes[refusal.place].needed_bytes - refusal.missing_bytes)
+    return max(0, _asked(size, refusal) - refusal.missing_bytes)
 
 
 def _counts(ground: Ground, candidacy: Candidacy) -> Iterator[str]:
@@ -127,7 +157,10 @@ def _counts(ground: Ground, candidacy: Candidacy) -> Iterator[str]:
         short = f", short by {gib_text(missing)}" + (" at least" if len(group) > 1 else "") if missing else ""
         labels = listed(ground.seats[refusal.place].label for refusal in group)
         cause = next((f": {refusal.problem.message}" for refusal in group if refusal.problem is not None), "")
-        yield f"{len(group)} of {len(candidacy.allowed)} {obstacle.value}{short} ({labels}){cause}"
+        under = f" under `{candidacy.sizes[group[0].place].fixed_by}`" if obstacle is Obstacle.FIXED_KV else ""
+        if obstacle is Obstacle.CEILING:
+            under = f" of {candidacy.sizes[group[0].place].settings.gpu_memory_utilization:g}"
+        yield f"{len(group)} of {len(candidacy.allowed)} {obstacle.value}{under}{short} ({labels}){cause}"
         for refusal in group:
             seat = ground.seats[refusal.place]
             if obstacle is Obstacle.IN_USE and occupants(seat.gpu):
@@ -135,75 +168,68 @@ def _counts(ground: Ground, candidacy: Candidacy) -> Iterator[str]:
 
 
 def _terms(candidacy: Candidacy, nearest: Refusal | None) -> Iterator[str]:
-    """The sum of one worker, on the safe side."""
+    """The sum of one worker, on the safe side; it adds up to what is asked for."""
     size = None if nearest is None else candidacy.sizes.get(nearest.place)
-    if size is None:
+    if size is None or nearest is None:
         return
     priced = size.footprint
+    if nearest.obstacle is Obstacle.FIXED_KV:
+        yield (
+            f"KV cache: {priced.max_model_len:,} tokens need {gib_text(priced.kv_required_bytes)}, and"
+            f" `{size.fixed_by}` gives {gib_text(priced.fixed_kv_bytes or 0)}"
+        )
+        return
     sums: dict[str, int] = {}
     for term in priced.terms:
         sums[term.term.value] = sums.get(term.term.value, 0) + term.size.high
-    parts = [f"{gib_text(size_bytes)} {name}" for name, size_bytes in sums.items()]
-    kv_bytes = priced.fixed_kv_bytes or priced.kv_required_bytes
-    yield f"one worker: {', '.join(parts)}, {gib_text(kv_bytes)} KV cache for {priced.max_model_len:,} tokens"
+    sums[f"KV cache for {priced.max_model_len:,} tokens"] = priced.fixed_kv_bytes or priced.kv_required_bytes
+    rest = size.needed_bytes - sum(sums.values())
+    if rest > 0:
+        sums["for a utilization in steps of 0.001 and what is not known of the card's total"] = rest
+    texts = gib_texts_that_add_up(tuple(sums.values()))
+    yield f"one worker: {', '.join(f'{text} {name}' for text, name in zip(texts, sums, strict=True))}"
 
 
 def too_close(ground: Ground, candidacy: Candidacy) -> Rejection:
     """E507: the service fits if every uncertain number turns out well, and only then."""
-    place = min(candidacy.sizes, key=lambda each: (candidacy.sizes[each].needed_bytes, each))
-    size, seat = candidacy.sizes[place], ground.seats[place]
-    level = max(1, min(size.asked, size.largest(seat.gpu.free_bytes)))
-    kv_cache = predict(size.footprint, level / LEVELS, seat.gpu.free_bytes).kv_cache
+    hopeful = ground.assess(candidacy.profile, candidacy.facts, Leaning.OPTIMISTIC)
+    option = min(hopeful.options, key=lambda option: (sum(option.claims(option.least)), option.gpus))
+    length = candidacy.sizes[option.gpus[0]].footprint.max_model_len
     return Rejection(
         code="E507",
         service=candidacy.name,
-        message=f"too close to call: whether `{candidacy.name}` starts with `max-model-len`"
-        f" {size.footprint.max_model_len}",
+        message=f"too close to call: whether `{candidacy.name}` starts with `max-model-len` {length}",
         blame=("vllm", "max-model-len"),
-        notes=(
-            f"{gib_text(size.footprint.kv_required_bytes)} of KV cache are needed on {seat.label}, and"
-            f" {gib_text(max(0, kv_cache.low))} to {gib_text(max(0, kv_cache.high))} will be there with utilization"
-            f" {level / LEVELS:g}",
-        ),
+        notes=tuple(_doubts(ground, candidacy, hopeful, option)),
     )
 
 
-def cannot_coexist(ground: Ground, conflict: tuple[Candidacy, ...], *, close: bool) -> Rejection:
-    """E508 (E507 when the optimistic end of the intervals would do): a minimal set; each smaller one fits."""
-    names = [f"`{each.name}`" for each in conflict]
-    places = sorted({place for each in conflict for option in each.options for place in option.gpus})
-    culprit = least_important(conflict)
-    row = listed(names)
-    smaller = "" if len(names) < 3 else f"; any {_number(len(names) - 1)} of them can"
-    start = "too close to call: whether " + row + " fit together" if close else row + " cannot coexist"
-    taken_alone = any(each.alone for each in conflict)
-    blame: KeyPath = ("gpus",) if taken_alone else ("vllm", "max-model-len")
-    return Rejection(
-        code="E507" if close else "E508",
-        service=culprit.name,
-        message=f"{start} on {listed(ground.seats[place].label for place in places)}{smaller}",
-        blame=("sharing",) if culprit.alone else blame,
-        others=tuple(each.name for each in conflict if each is not culprit),
-        asked_bytes=None if taken_alone else sum(each.tenant().weight for each in conflict),
-        available_bytes=None if taken_alone else sum(ground.seats[place].gpu.free_bytes for place in places),
-        notes=tuple(_wants(ground, each) for each in conflict),
-    )
+def _doubts(ground: Ground, candidacy: Candidacy, hopeful: Candidacy, option: Option) -> Iterator[str]:
+    """What is needed and what will be there at either end, on each GPU of a group where the two ends disagree.
 
-
-def _number(count: int) -> str:
-    words = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
-    return words[count] if count < len(words) else str(count)
-
-
-def _wants(ground: Ground, candidacy: Candidacy) -> str:
-    """What one of a conflicting set needs at least, and where it may go."""
-    least = min(candidacy.options, key=lambda option: sum(option.claims(option.least)))
-    each = gib_text(max(least.claims(least.least)))
-    gpus = sorted({place for option in candidacy.options for place in option.gpus})
-    row = listed((ground.seats[place].label for place in gpus), "and" if len(gpus) == candidacy.world_size else "or")
-    alone = ", nobody beside it" if candidacy.alone else ""
-    per_gpu = f" on each of {candidacy.world_size} GPUs" if candidacy.world_size > 1 else ""
-    return f"`{candidacy.name}` needs {each}{per_gpu}{alone}: {row}"
+    A higher utilization may start at the friendly end; both ends are shown with theirs.
+    """
+    sizes = {place: candidacy.sizes[place] for place in option.gpus}
+    level = min(min(size.asked, size.largest(ground.seats[place].gpu.free_bytes)) for place, size in sizes.items())
+    for place, size in sizes.items():
+        seat, needed = ground.seats[place], size.footprint.kv_required_bytes
+        if size.footprint.fixed_kv_bytes is not None:
+            yield (
+                f"{gib_text(hopeful.sizes[place].needed_bytes)} to {gib_text(size.needed_bytes)} are needed on"
+                f" {seat.label}, and {gib_text(seat.gpu.free_bytes)} are free"
+            )
+            continue
+        least = max(0, predict(size.footprint, level / LEVELS, seat.gpu.free_bytes).kv_cache.low)
+        best = hopeful.sizes[place].footprint
+        most = predict(best, option.ceiling / LEVELS, seat.gpu.free_bytes).kv_cache.high
+        if least < needed:
+            low, high = level / LEVELS, option.ceiling / LEVELS
+            there = (
+                f"{gib_text(least)} (utilization {low:g}) to {gib_text(most)} (utilization {high:g}) will be there"
+                if low < high
+                else f"{gib_text(least)} to {gib_text(most)} will be there with utilization {low:g}"
+            )
+            yield f"{gib_text(needed)} of KV cache are needed on {seat.label}, and {there}"
 
 
 def gave_up(candidacies: tuple[Candidacy, ...]) -> Rejection:

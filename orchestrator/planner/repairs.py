@@ -5,19 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from orchestrator.catalog.cards import known_gpus, short_gpu_name
-from orchestrator.catalog.gpus import inventory_from_short_form
-from orchestrator.domain.inventory import Inventory
+from orchestrator.catalog.models import forms_of
+from orchestrator.domain.model_config import ModelFacts
 from orchestrator.domain.profile import FlagValue, ServiceProfile, Sharing
-from orchestrator.engine.canonical import canonical_flags, named
-from orchestrator.planner.candidacy import Candidacy, Ground, Obstacle
+from orchestrator.engine.canonical import canonical_flags
+from orchestrator.engine.sharding_checks import check_sharding
+from orchestrator.planner.candidacy import Candidacy, Ground, problem_of
+from orchestrator.planner.flag_keys import shown_key, with_values
 from orchestrator.planner.packing import LimitReachedError
-from orchestrator.planner.problem import LEVELS, Problem
+from orchestrator.planner.problem import LEVELS
 from orchestrator.planner.search import is_feasible
-from orchestrator.planner.seats import listed, seats_of
+from orchestrator.planner.seats import listed
+
+UTILIZATION, LENGTH, TENSOR_PARALLEL = "gpu-memory-utilization", "max-model-len", "tensor-parallel-size"
 
 _SHORTEST_WORTH_OFFERING = 1024
 _EIGHT_BIT = "fp8"
+_MOST_WORKERS = 16
 _MOST_STEPS = 20_000
 """Nodes per question about a repair: one that takes longer is not offered."""
 
@@ -28,6 +32,7 @@ class Repair:
 
     text: str
     repaired: tuple[Candidacy, ...] = ()
+    keeps_model: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,17 +61,20 @@ class Company:
         return replace(self, others=tuple(each for each in self.others if each.name not in names))
 
 
-def problem_of(ground: Ground, candidacies: tuple[Candidacy, ...]) -> Problem:
-    """The services as the search sees them."""
-    return Problem(
-        tenants=tuple(candidacy.tenant() for candidacy in candidacies),
-        free=tuple(seat.gpu.free_bytes for seat in ground.seats),
-    )
-
-
 def repairs_for(candidacy: Candidacy, company: Company) -> Iterator[Repair]:
     """Repairs of one service that let it and its company fit, the mildest first."""
-    for attempt in (_shared, _higher_ceiling, _eight_bit_cache, _shorter, anywhere):
+    attempts = (
+        _shared,
+        _higher_ceiling,
+        _fixed_cache,
+        anywhere,
+        _wider,
+        _eight_bit_cache,
+        _higher_and_shorter,
+        _shorter,
+        _other_form,
+    )
+    for attempt in attempts:
         repair = attempt(candidacy, company)
         if repair is not None:
             yield repair
@@ -75,6 +83,20 @@ def repairs_for(candidacy: Candidacy, company: Company) -> Iterator[Repair]:
 def _tried(candidacy: Candidacy, company: Company, profile: ServiceProfile, text: str) -> Repair | None:
     changed = company.ground.assess(profile, candidacy.facts)
     return Repair(text=text, repaired=(changed,)) if company.fits_with(changed) else None
+
+
+def _changed(candidacy: Candidacy, company: Company, **values: FlagValue) -> Candidacy:
+    """The service with flags set, by their names with underscores."""
+    flags = {name.replace("_", "-"): value for name, value in values.items()}
+    return company.ground.assess(_with_flags(candidacy.profile, company.ground, flags), candidacy.facts)
+
+
+def _with_flags(profile: ServiceProfile, ground: Ground, values: Mapping[str, FlagValue]) -> ServiceProfile:
+    return replace(profile, vllm=with_values(profile.vllm, values, ground.release))
+
+
+def _key(candidacy: Candidacy, company: Company, name: str) -> str:
+    return shown_key(candidacy.profile.vllm, name, company.ground.release)
 
 
 def _shared(candidacy: Candidacy, company: Company) -> Repair | None:
@@ -86,35 +108,85 @@ def _shared(candidacy: Candidacy, company: Company) -> Repair | None:
 
 def _higher_ceiling(candidacy: Candidacy, company: Company) -> Repair | None:
     """The least ceiling that is enough."""
-    if not any(refusal.obstacle is Obstacle.CEILING for refusal in candidacy.refusals):
+    if not any(size.least is not None and size.asked < size.least for size in candidacy.sizes.values()):
         return None
+    found = _least_ceiling(candidacy, company)
+    if found is None:
+        return None
+    level, changed = found
+    key = _key(candidacy, company, UTILIZATION)
+    return Repair(text=f"raise `{key}` of `{candidacy.name}` to {level / LEVELS:g} or more", repaired=(changed,))
+
+
+def _least_ceiling(candidacy: Candidacy, company: Company) -> tuple[int, Candidacy] | None:
+    """The least level of `gpu-memory-utilization` with which everybody fits, and the service with it."""
     low, high = 0, LEVELS
-    best = company.ground.assess(_with_ceiling(candidacy, high, company), candidacy.facts)
+    best = _changed(candidacy, company, gpu_memory_utilization=1.0)
     if not company.fits_with(best):
         return None
     while high - low > 1:
         middle = (low + high) // 2
-        changed = company.ground.assess(_with_ceiling(candidacy, middle, company), candidacy.facts)
+        changed = _changed(candidacy, company, gpu_memory_utilization=middle / LEVELS)
         if company.fits_with(changed):
             high, best = middle, changed
         else:
             low = middle
-    text = f"raise `gpu-memory-utilization` of `{candidacy.name}` to {high / LEVELS:g} or more"
-    return Repair(text=text, repaired=(best,))
+    return high, best
 
 
-def _with_ceiling(candidacy: Candidacy, level: int, company: Company) -> ServiceProfile:
-    flags = with_flag(candidacy.profile.vllm, "gpu-memory-utilization", level / LEVELS, company.ground)
-    return replace(candidacy.profile, vllm=flags)
+def _fixed_cache(candidacy: Candidacy, company: Company) -> Repair | None:
+    """A fixed KV cache of the size that is required, or, where there is more than the GPU has, the most that fits."""
+    size = max(candidacy.sizes.values(), key=lambda each: each.footprint.kv_required_bytes, default=None)
+    fixed = None if size is None else size.footprint.fixed_kv_bytes
+    if size is None or fixed is None:
+        return None
+    priced, name = size.footprint, size.fixed_by
+    unit = 1 if name == "kv-cache-memory-bytes" else priced.kv.block_bytes
+    low, high = -(-priced.kv_required_bytes // unit), fixed // unit
+    is_too_small = high < low
+    best = _changed(candidacy, company, **{name: low})
+    if not company.fits_with(best):
+        return None
+    while high - low > 1:
+        middle = (low + high) // 2
+        changed = _changed(candidacy, company, **{name: middle})
+        low, high, best = (middle, high, changed) if company.fits_with(changed) else (low, middle, best)
+    which = "more" if is_too_small else "less"
+    key = _key(candidacy, company, name)
+    return Repair(text=f"write `{key}: {low}` or {which} for `{candidacy.name}`", repaired=(best,))
+
+
+def _wider(candidacy: Candidacy, company: Company) -> Repair | None:
+    """The smallest tensor-parallel-size on equal cards of one host that is allowed and enough."""
+    flags = canonical_flags(candidacy.profile.vllm, company.ground.release)
+    written = flags.get(TENSOR_PARALLEL, 1)
+    for size in range(1, min(_MOST_WORKERS, _most_equal_cards(company.ground)) + 1):
+        profile = _with_flags(candidacy.profile, company.ground, {TENSOR_PARALLEL: size})
+        config = candidacy.facts.config
+        if size == written or check_sharding(vllm=profile.vllm, release=company.ground.release, config=config):
+            continue
+        freed = candidacy.profile.gpus is not None and len(candidacy.profile.gpus) < size
+        text = f"set `{_key(candidacy, company, TENSOR_PARALLEL)}: {size}` for `{candidacy.name}`"
+        profile = replace(profile, gpus=None) if freed else profile
+        repair = _tried(candidacy, company, profile, text + (" and leave its `gpus:` out" if freed else ""))
+        if repair is not None:
+            return repair
+    return None
+
+
+def _most_equal_cards(ground: Ground) -> int:
+    row = [(seat.host.name, seat.gpu.name, seat.gpu.total_bytes) for seat in ground.seats if seat.gpu.is_assignable]
+    return max((row.count(each) for each in set(row)), default=0)
 
 
 def _eight_bit_cache(candidacy: Candidacy, company: Company) -> Repair | None:
     sixteen_bit = {"auto", "bfloat16", "float16", None}
     if canonical_flags(candidacy.profile.vllm, company.ground.release).get("kv-cache-dtype") not in sixteen_bit:
         return None
-    flags = with_flag(candidacy.profile.vllm, "kv-cache-dtype", _EIGHT_BIT, company.ground)
-    text = f"set `kv-cache-dtype: {_EIGHT_BIT}` for `{candidacy.name}`: half the bytes per token"
-    return _tried(candidacy, company, replace(candidacy.profile, vllm=flags), text)
+    profile = _with_flags(candidacy.profile, company.ground, {"kv-cache-dtype": _EIGHT_BIT})
+    key = _key(candidacy, company, "kv-cache-dtype")
+    text = f"set `{key}: {_EIGHT_BIT}` for `{candidacy.name}`: half the bytes per token"
+    return _tried(candidacy, company, profile, text)
 
 
 def _shorter(candidacy: Candidacy, company: Company) -> Repair | None:
@@ -122,21 +194,52 @@ def _shorter(candidacy: Candidacy, company: Company) -> Repair | None:
     return shorter_together((candidacy,), company)
 
 
+def _higher_and_shorter(candidacy: Candidacy, company: Company) -> Repair | None:
+    """A greater max-model-len than under the ceiling that counts now, with the least ceiling that it takes."""
+    if not any(size.asked < LEVELS for size in candidacy.sizes.values()):
+        return None
+    lifted = _changed(candidacy, company, gpu_memory_utilization=1.0)
+    length = _longest((lifted,), company)
+    if length is None or length >= _length(candidacy) or length <= (_longest((candidacy,), company) or 0):
+        return None
+    cut = _changed(candidacy, company, max_model_len=length)
+    found = _least_ceiling(cut, company)
+    if found is None:
+        return None
+    level, changed = found
+    utilization, max_model_len = (_key(candidacy, company, name) for name in (UTILIZATION, LENGTH))
+    text = (
+        f"raise `{utilization}` of `{candidacy.name}` to {level / LEVELS:g} or more, and lower `{max_model_len}` from"
+        f" {_length(candidacy)} to {length}, or less"
+    )
+    return Repair(text=text, repaired=(changed,))
+
+
 def shorter_together(members: tuple[Candidacy, ...], company: Company) -> Repair | None:
     """The greatest common max-model-len of some services with which everybody fits, to the token."""
-    longest = max((_length(each) for each in members), default=0)
-    low, high = _SHORTEST_WORTH_OFFERING, longest
+    length = _longest(members, company)
+    if length is None:
+        return None
+    longest = max(_length(each) for each in members)
+    names = listed(f"`{each.name}`" for each in members if _length(each) > length)
+    each_word = " each" if len(members) > 1 else ""
+    keys = {_key(each, company, LENGTH) for each in members}
+    key = keys.pop() if len(keys) == 1 else LENGTH
+    return Repair(
+        text=f"lower `{key}` of {names} from {longest} to {length}{each_word}, or less",
+        repaired=_cut(members, length, company),
+    )
+
+
+def _longest(members: tuple[Candidacy, ...], company: Company) -> int | None:
+    """The greatest common max-model-len below the present one with which everybody fits; None where none is."""
+    low, high = _SHORTEST_WORTH_OFFERING, max((_length(each) for each in members), default=0)
     if low >= high or not company.fits_with(*_cut(members, low, company)):
         return None
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (middle, high) if company.fits_with(*_cut(members, middle, company)) else (low, middle)
-    names = listed(f"`{each.name}`" for each in members if _length(each) > low)
-    each_word = " each" if len(members) > 1 else ""
-    return Repair(
-        text=f"lower `max-model-len` of {names} from {longest} to {low}{each_word}, or less",
-        repaired=_cut(members, low, company),
-    )
+    return low
 
 
 def _length(candidacy: Candidacy) -> int:
@@ -145,15 +248,37 @@ def _length(candidacy: Candidacy) -> int:
 
 
 def _cut(members: tuple[Candidacy, ...], length: int, company: Company) -> tuple[Candidacy, ...]:
-    return tuple(
-        company.ground.assess(_with_length(each, length, company), each.facts) if _length(each) > length else each
-        for each in members
-    )
+    return tuple(_changed(each, company, max_model_len=length) if _length(each) > length else each for each in members)
 
 
-def _with_length(candidacy: Candidacy, length: int, company: Company) -> ServiceProfile:
-    flags = with_flag(candidacy.profile.vllm, "max-model-len", length, company.ground)
-    return replace(candidacy.profile, vllm=flags)
+def _other_form(candidacy: Candidacy, company: Company) -> Repair | None:
+    """The same model quantised: the form that allows the longest max-model-len, among equals the most bytes."""
+    best: tuple[tuple[int, int], Repair] | None = None
+    for form in forms_of(candidacy.facts):
+        if form.config.quantization is None or form.checkpoint_bytes >= candidacy.facts.checkpoint_bytes:
+            continue
+        repair = _in_form(candidacy, company, form)
+        if repair is None:
+            continue
+        worth = (max(_length(each) for each in repair.repaired), form.checkpoint_bytes)
+        if best is None or worth > best[0]:
+            best = (worth, repair)
+    return None if best is None else best[1]
+
+
+def _in_form(candidacy: Candidacy, company: Company, form: ModelFacts) -> Repair | None:
+    profile = replace(candidacy.profile, model=form.model, revision=None)
+    whole = company.ground.assess(profile, form)
+    text = f"take `model: {form.model}` for `{candidacy.name}`, the same model quantised"
+    text += ", without its `revision:`" if candidacy.profile.revision is not None else ""
+    if company.fits_with(whole):
+        return Repair(text=text, repaired=(whole,), keeps_model=False)
+    length = _longest((whole,), company)
+    if length is None:
+        return None
+    key = _key(candidacy, company, LENGTH)
+    text += f", with `{key}` at most {length}"
+    return Repair(text=text, repaired=_cut((whole,), length, company), keeps_model=False)
 
 
 def anywhere(candidacy: Candidacy, company: Company) -> Repair | None:
@@ -165,17 +290,6 @@ def anywhere(candidacy: Candidacy, company: Company) -> Repair | None:
     return _tried(candidacy, company, profile, text)
 
 
-def with_flag(vllm: Mapping[str, FlagValue], name: str, value: FlagValue, ground: Ground) -> dict[str, FlagValue]:
-    """The flags with one of them set, however it was spelt before."""
-    kept = {key: each for key, each in vllm.items() if not _means(key, name, ground)}
-    return kept | {name: value}
-
-
-def _means(key: str, name: str, ground: Ground) -> bool:
-    meaning = named(key, ground.release)
-    return meaning is not None and not meaning.dotted and meaning.flag.name == name
-
-
 def leave_out(conflict: tuple[Candidacy, ...], company: Company) -> Repair | None:
     """Giving up those who matter least, as few as it takes, if somebody is left who then fits."""
     rest = (*conflict, *company.near(conflict))
@@ -185,25 +299,31 @@ def leave_out(conflict: tuple[Candidacy, ...], company: Company) -> Repair | Non
         given_up.append(least)
         rest = tuple(each for each in rest if each is not least)
         if company.without(*(each.name for each in given_up)).fits_with():
-            names = listed(f"`{each.name}` (priority {each.profile.priority})" for each in given_up)
-            return Repair(text=f"leave out {names}: nobody concerned has a lower priority")
+            return Repair(text=_leave_out_text(given_up, conflict, rest, company))
     return None
+
+
+def _leave_out_text(
+    given_up: list[Candidacy], conflict: tuple[Candidacy, ...], rest: tuple[Candidacy, ...], company: Company
+) -> str:
+    """Where priorities decide, who; where they do not, that they do not."""
+    names = listed(f"`{each.name}` (priority {each.profile.priority})" for each in given_up)
+    highest = max(each.profile.priority for each in given_up)
+    equals = [each for each in rest if each.profile.priority == highest]
+    if not equals:
+        return f"leave out {names}: nobody concerned has a lower priority"
+    if len(given_up) == 1:
+        equals = [each for each in conflict if each.profile.priority == highest]
+        either = [each for each in equals if company.without(each.name).fits_with()]
+        return f"leave out {_any_of(either)} (all have priority {highest}), or set priorities"
+    return f"leave out {names}: others have the same priority, so set priorities to choose"
+
+
+def _any_of(choices: list[Candidacy]) -> str:
+    names = [f"`{each.name}`" for each in choices]
+    return listed(names) if len(names) < 2 else f"{'either' if len(names) == 2 else 'any one'} of {listed(names)}"
 
 
 def least_important(conflict: tuple[Candidacy, ...]) -> Candidacy:
     """The lowest priority, among equals the last in the file."""
     return min(reversed(conflict), key=lambda each: each.profile.priority)
-
-
-def other_cards(candidacy: Candidacy, company: Company) -> Repair | None:
-    """The smallest known card on which the service would fit alone, as many of them as it takes."""
-    profile = replace(candidacy.profile, gpus=None)
-    for card in sorted(known_gpus(), key=lambda each: (each.total_bytes, each.name)):
-        short = f"{candidacy.world_size}x{short_gpu_name(card.name)}"
-        inventory = inventory_from_short_form(short)
-        if not isinstance(inventory, Inventory):
-            continue
-        ground = replace(company.ground, seats=seats_of(inventory))
-        if ground.assess(profile, candidacy.facts).options:
-            return Repair(text=f"`{candidacy.name}` would start on {short}, the smallest known card that takes it")
-    return None

@@ -24,9 +24,10 @@ _CLOSE = 0.02
 """Relative width of the interval of headrooms below which the search stops halving and asks for the next value."""
 
 
-def is_feasible(problem: Problem, step_limit: int = STEP_LIMIT) -> bool:
-    """Whether all tenants can be placed at their least levels. Raises `LimitReachedError`."""
-    return _pack(problem.tenants, problem.free, -inf, Steps(step_limit)) is not None
+def is_feasible(problem: Problem, step_limit: int = STEP_LIMIT, headroom: float | None = None) -> bool:
+    """Whether all tenants can be placed at their least levels, or with that headroom. Raises `LimitReachedError`."""
+    least = -inf if headroom is None else headroom
+    return _pack(problem.tenants, problem.free, least, Steps(step_limit)) is not None
 
 
 def solve(problem: Problem, step_limit: int = STEP_LIMIT) -> Solution | None:

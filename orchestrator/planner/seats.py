@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from orchestrator.domain.inventory import Gpu, Host, Inventory
-from orchestrator.domain.units import as_gib
+from orchestrator.domain.units import GIB, as_gib
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,3 +66,14 @@ def occupants(gpu: Gpu) -> str:
         for process in sorted(gpu.processes, key=lambda each: (-(each.used_bytes or 0), each.pid))
     ]
     return listed(names) if names else ""
+
+
+def gib_texts_that_add_up(sizes: Sequence[int]) -> tuple[str, ...]:
+    """Sizes in hundredths of a GiB whose sum is the rounded sum: those that lose most by rounding down are raised."""
+    unit = GIB / 100
+    lowered = [int(size / unit) for size in sizes]
+    missing = round(sum(sizes) / unit) - sum(lowered)
+    by_loss = sorted(range(len(sizes)), key=lambda number: (lowered[number] - sizes[number] / unit, number))
+    for number in by_loss[:missing]:
+        lowered[number] += 1
+    return tuple(f"{hundredths / 100:.2f} GiB" for hundredths in lowered)

@@ -52,6 +52,11 @@ class Size:
         kv_bytes = self.footprint.fixed_kv_bytes or self.footprint.kv_required_bytes
         return self.footprint.inside.high + kv_bytes + self.footprint.outside.high
 
+    @property
+    def fixed_by(self) -> str:
+        """The flag that fixes the KV cache, where one does."""
+        return "kv-cache-memory-bytes" if self.settings.num_gpu_blocks_override is None else "num-gpu-blocks-override"
+
 
 def size_on(
     seat: Seat, profile: ServiceProfile, facts: ModelFacts, release: Release, leaning: Leaning = Leaning.PESSIMISTIC

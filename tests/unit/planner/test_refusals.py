@@ -9,9 +9,10 @@ from typing import Any
 from orchestrator.domain.plan import Plan, Rejection
 from orchestrator.domain.profile import ServiceProfile, Sharing
 from orchestrator.domain.units import GIB
+from orchestrator.planner.boxes import smallest_box
 from orchestrator.planner.candidacy import Ground
 from orchestrator.planner.planning import plan_on
-from orchestrator.planner.repairs import Company, leave_out, other_cards
+from orchestrator.planner.repairs import Company, leave_out
 from orchestrator.planner.seats import listed, occupants, seats_of
 from tests.unit.planner.planner_samples import (
     LARGE,
@@ -344,7 +345,7 @@ def test_nothing_to_leave_out_where_one_alone_is_already_too_much() -> None:
 def test_a_service_that_fits_on_no_known_card_is_offered_none() -> None:
     ground = Ground(seats=seats_of(cards(1)), release=deployment().release, image=None)
     profile = service("a", LARGE, kv_cache_memory_bytes=900 * GIB)
-    assert other_cards(ground.assess(profile, facts_for(profile)["a"]), Company(ground=ground, others=())) is None
+    assert smallest_box(ground, (ground.assess(profile, facts_for(profile)["a"]),)) is None
 
 
 def test_port_findings_come_with_the_others() -> None:
