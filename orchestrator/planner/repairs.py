@@ -199,6 +199,8 @@ def _higher_and_shorter(candidacy: Candidacy, company: Company) -> Repair | None
     if not any(size.asked < LEVELS for size in candidacy.sizes.values()):
         return None
     lifted = _changed(candidacy, company, gpu_memory_utilization=1.0)
+    if company.fits_with(lifted):
+        return None
     length = _longest((lifted,), company)
     if length is None or length >= _length(candidacy) or length <= (_longest((candidacy,), company) or 0):
         return None

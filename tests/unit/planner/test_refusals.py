@@ -43,7 +43,7 @@ def with_flags(profile: ServiceProfile, **flags: object) -> ServiceProfile:
 
 
 def offered_length(rejection: Rejection) -> int:
-    line = next(line for line in rejection.help if "max-model-len" in line)
+    line = next(line for line in rejection.help if line.startswith("lower `max-model-len`"))
     found = re.search(r"from \d+ to (\d+)", line)
     assert found is not None
     return int(found[1])
@@ -115,8 +115,9 @@ def test_a_model_that_no_flag_can_shrink_is_to_blame_itself_and_a_card_is_named_
     assert rejection.asked_bytes is not None
     assert rejection.available_bytes is not None
     assert rejection.asked_bytes > 60 * GIB > rejection.available_bytes
-    (repair,) = rejection.help
-    assert repair.startswith("`a` would start on 1x")
+    form, box = rejection.help
+    assert form.startswith("take `model: Qwen/Qwen3-32B-")
+    assert box == "`a` would start on `1xH100-80GB-HBM3`, the smallest known box that takes it"
 
 
 def test_too_long_a_context_is_repaired_to_exactly_the_longest_length_that_fits() -> None:
@@ -213,7 +214,7 @@ def test_a_minimal_set_that_cannot_coexist_is_named_with_who_needs_what() -> Non
     assert rejection.code == "E508"
     assert rejection.message == "`medium`, `mini` and `micro` cannot coexist on GPU 0; any two of them can"
     assert (rejection.service, rejection.others) == ("micro", ("medium", "mini"))
-    assert len(rejection.notes) == 3
+    assert len(rejection.notes) == 4
     assert rejection.help[-1] == "leave out `micro` (priority 1): nobody concerned has a lower priority"
     for name in ("medium", "mini", "micro"):
         assert planned(cards(1), *(each for each in trio() if each.name != name)).is_feasible
@@ -314,7 +315,9 @@ def test_a_placement_that_is_not_proven_best_says_so() -> None:
     hasty, thorough = searched(8, *crowd(6)), searched(100_000, *crowd(6))
     assert hasty.is_feasible
     assert re.fullmatch(r"the best placement found within \d+ steps; a better one may exist", hasty.search_notes[0])
-    assert thorough.search_notes == ()
+    assert [note.partition(":")[0] for note in thorough.search_notes] == [
+        f"`{each.service}` on GPU {each.gpu_indices[0]}" for each in thorough.placements
+    ]
 
 
 def test_a_repair_that_takes_too_long_to_check_is_not_offered() -> None:
