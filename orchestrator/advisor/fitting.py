@@ -26,8 +26,8 @@ DEFAULT_LENGTH = 8192
 """The max-model-len that is asked about when none is given, if the model reaches that far: a chat with a document."""
 
 
-_MODEL_CARD_FACTOR = 4
-"""The factor that makers publish for YaRN."""
+_YARN_FACTOR, _YARN_REACH = 4, 131072
+"""The factor that makers publish for YaRN, and the length that they reach with it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +90,14 @@ class Fit:
         return min(self.memory_len, self.form.own_length)
 
     @property
+    def needed_bytes(self) -> int:
+        """What all cards together give to it at worst: weights, working memory, context, and the KV cache asked for."""
+        if self.footprint is None:
+            return 0
+        each = self.footprint.inside.high + self.footprint.outside.high + self.footprint.kv_required_bytes
+        return self.group.count * each
+
+    @property
     def is_about_the_card(self) -> bool:
         """More cards of the kind would not help."""
         return any(problem.is_error and problem.code not in _ABOUT_THE_SPLIT for problem in self.problems)
@@ -121,13 +129,15 @@ def check_question(facts: ModelFacts, question: Question) -> tuple[FlagProblem, 
 def way_beyond(form: Form, question: Question) -> str:
     """What takes a form to four times the length it was trained for, in the words of the finding that refuses that.
 
-    Empty when it has no RoPE, or one that is scaled already.
+    Empty when it has no RoPE, or one that is scaled already, or reaches far by itself.
     """
     config = form.facts.config
     own_scaling = rope_type(config.rope_parameters or {}) not in (None, "default")
     if config.rope_theta is None or own_scaling or effective_scaling(question.flags, question.release) is not None:
         return ""
-    longer = _MODEL_CARD_FACTOR * 2 ** (form.own_length.bit_length() - 1)
+    longer = _YARN_FACTOR * 2 ** (form.own_length.bit_length() - 1)
+    if longer > _YARN_REACH:
+        return ""
     flags: dict[str, FlagValue] = {**question.flags, "max-model-len": longer}
     found = check_model(vllm=flags, release=question.release, facts=form.facts)
     return next((problem.help[0] for problem in found if problem.is_error), "")

@@ -22,7 +22,7 @@ _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _NARROWEST = 80
 _LABEL_ROOM = 20
 _LONGEST_MODEL = 56
-_FORM_ROOM = 31
+_FORM_ROOM = 35
 _WORDS = {Verdict.STARTS: "fits", Verdict.TOO_CLOSE: "too close to call", Verdict.REFUSES: "does not fit"}
 
 
@@ -130,27 +130,33 @@ def _forms(forms: tuple[Form, ...], letters: dict[str, str], page: Page) -> Iter
 
 
 def _forms_with_best(table: FitTable, letters: dict[str, str], page: Page) -> Iterator[str]:
+    """Each form with its weights and, on the smallest cards that take it, all that it needs there, in GiB."""
     room = _width_of_models(table.forms)
     rows = [(form, *_best_cells(list(_fits_of(table, form)))) for form in table.forms]
-    column = max(len(smallest) for _, smallest, _ in rows)
-    has_room = room + column + max(len(cheapest) for *_, cheapest in rows) + _FORM_ROOM <= page.width
-    title = f"{'smallest':<{max(column, 8)}}  " if has_room else ""
-    yield page.bold(f"   {'form':<{room}}  {'precision':<11}{'weights':>11}  {title}cheapest, USD/h")
-    for form, smallest, cheapest in rows:
-        cell = f"{smallest:<{max(column, 8)}}  " if has_room else ""
-        yield f"{_form_cells(form, letters, room)}  {cell}{cheapest}"
+    column = max(8, *(len(smallest) for _, _, smallest, _ in rows))
+    widest = max(len(cheapest) for *_, cheapest in rows)
+    has_room = room + column + max(widest, 15) + _FORM_ROOM <= page.width
+    title = f"{'smallest':<{column}}  " if has_room else ""
+    yield page.bold(f"   {'form':<{room}}  {'precision':<11}{'weights':>8}{'needs':>7}  {title}cheapest, USD/h")
+    for form, needs, smallest, cheapest in rows:
+        name = f"{letters[form.facts.model]}  {_shown_model(form):<{room}}  {form.precision.label:<11}"
+        cell = f"{smallest:<{column}}  " if has_room else ""
+        yield f"{name}{as_gib(form.facts.checkpoint_bytes):>8.1f}{needs:>7}  {cell}{cheapest}"
 
 
 def _fits_of(table: FitTable, form: Form) -> Iterator[Fit]:
     yield from (answer.fit for answer in table.of_form(form) if answer.fit is not None)
 
 
-def _best_cells(fits: list[Fit]) -> tuple[str, str]:
-    """The least memory that takes a form, and the least price."""
+def _best_cells(fits: list[Fit]) -> tuple[str, str, str]:
+    """What is needed on the least memory that takes a form, that memory, and the least price."""
     smallest = smallest_of(fits)
+    if smallest is None:
+        return "", "none takes it", "-"
     cheapest = cheapest_of(fit for fit in fits if fit.group.usd_per_hour is not None)
     return (
-        "none takes it" if smallest is None else smallest.group.label,
+        f"{as_gib(smallest.needed_bytes):.1f}",
+        smallest.group.label,
         "-" if cheapest is None else f"{cheapest.group.label} {_price(cheapest.group, unit='')}",
     )
 
@@ -210,7 +216,11 @@ def _legend(table: FitTable, rows: _Rows, page: Page) -> Iterator[str]:
     )
     for reason in reasons:
         yield from page.wrapped(f"x  {reason}", 0, 3)
-    yield "prices are the catalogue's, per hour; `--gpu CARD` names their source"
+    yield from page.wrapped(
+        "weights and needs (on the smallest cards, all together, at worst) in GiB; prices are the catalogue's:"
+        " `--gpu CARD` names their source",
+        0,
+    )
 
 
 def _details(table: FitTable, letters: dict[str, str], page: Page) -> Iterator[str]:

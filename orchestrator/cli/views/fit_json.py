@@ -79,6 +79,7 @@ def _fit(fit: Fit) -> dict[str, object]:
         "findings": [_problem(problem) for problem in fit.problems],
         "usd_per_hour": fit.group.usd_per_hour,
         "gpu_memory_utilization": fit.utilization,
+        "needed_bytes": fit.needed_bytes,
         "margin_bytes": fit.margin_bytes,
         "longest_max_model_len": fit.longest_model_len,
         "longest_by_memory": fit.memory_len,

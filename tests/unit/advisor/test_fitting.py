@@ -39,6 +39,7 @@ def test_a_fit_has_room_to_spare_and_reaches_at_least_the_length_asked_about() -
     assert fit.form.length == 8192 <= fit.longest_model_len
     assert 0 < fit.utilization < 1
     assert (fit.reason, fit.help) == ("", ())
+    assert fit.needed_bytes < fit.group.total_bytes
 
 
 def test_the_context_ends_at_the_models_own_length_however_much_memory_is_left() -> None:
@@ -116,6 +117,7 @@ def test_the_way_beyond_is_the_makers_factor_on_the_trained_length() -> None:
     assert way(facts_of("Qwen/Qwen3-8B")) == f"add `rope-scaling: {words}`, if the model was made for it (model card)"
     assert way(facts_of("Qwen/Qwen3-8B"), flags=YARN) == ""
     assert way(facts_of("openai/gpt-oss-20b")) == ""
+    assert way(facts_of("meta-llama/Llama-3.1-8B-Instruct")) == ""
     assert way(facts_of("openai-community/gpt2")) == ""
 
 
