@@ -14,6 +14,7 @@ from orchestrator.domain.plan import Footprint, Prediction, Verdict
 from orchestrator.domain.profile import FlagValue, Requirements
 from orchestrator.domain.release import Release
 from orchestrator.domain.units import as_gib
+from orchestrator.engine.canonical import canonical_flags
 from orchestrator.engine.compatibility import check_compatibility, check_model
 from orchestrator.engine.problems import FlagProblem
 from orchestrator.engine.rope import derived_max_model_len, effective_scaling, rope_type
@@ -110,7 +111,8 @@ def form_of(facts: ModelFacts, question: Question) -> Form:
     """A form with the length that the question means for it."""
     own = derived_max_model_len(facts.config, question.flags, question.release)
     length = question.max_model_len or min(DEFAULT_LENGTH, own)
-    return Form(facts=facts, precision=precision_of(facts.config), length=length, own_length=own)
+    said = canonical_flags(question.flags, question.release).get("quantization")
+    return Form(facts=facts, precision=precision_of(facts.config, said), length=length, own_length=own)
 
 
 def flags_for(form: Form, group: CardGroup, question: Question) -> dict[str, FlagValue]:

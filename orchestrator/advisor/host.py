@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from orchestrator.advisor.fitting import Form, Question, form_of
 from orchestrator.catalog.models import find_model, known_models
 from orchestrator.domain.model_config import LayerKind, ModelConfig, ModelFacts
 from orchestrator.domain.plan import Verdict
+from orchestrator.domain.profile import FlagValue
+from orchestrator.engine.arguments import serve_arguments
+from orchestrator.engine.canonical import canonical_flags
+from orchestrator.engine.compatibility import check_model
 from orchestrator.engine.cpu_platform import CPU_DTYPE, CpuRefusal, check_cpu, sizes_cache_by_flag
 from orchestrator.memory.cpu_host import HostFootprint, gib_of_cache_space, host_footprint
 
@@ -18,6 +22,8 @@ CONTEXT = 1024
 """Tokens that a step looks back on, for the bound: a short chat."""
 EXAMPLE_TOKENS, FEWER_TOKENS = 50, 20
 _WORTH_IT = 2.0
+_PORT = 8000
+_FOR_CONTAINERS = ("served-model-name", "port", "gpu-memory-utilization", "kv-cache-dtype", "tensor-parallel-size")
 
 QUANTISED_SHARE = 0.2
 """The part of the bound that quantised weights may come down to where cores are few: unpacking them takes longer.
@@ -80,6 +86,7 @@ class HostTable:
     """All forms without a GPU."""
 
     question: Question
+    asked: Form
     bandwidth: Bandwidth
     ram_bytes: int | None
     answers: tuple[HostAnswer, ...]
@@ -104,11 +111,13 @@ class HostTable:
 def host_table(
     forms: Iterable[ModelFacts], question: Question, *, bandwidth: Bandwidth, ram_bytes: int | None
 ) -> HostTable:
-    """Judge every form on a host without a GPU; finest precision first."""
-    ordered = sorted((form_of(facts, question) for facts in forms), key=lambda form: -form.precision.bits)
+    """Judge every form on a host without a GPU; finest precision first. The first of `forms` is the one named."""
+    found = [form_of(facts, question) for facts in forms]
+    ordered = sorted(found, key=lambda form: -form.precision.bits)
     answers = tuple(_answer(form, question, bandwidth, ram_bytes) for form in ordered)
     return HostTable(
         question=question,
+        asked=found[0],
         bandwidth=bandwidth,
         ram_bytes=ram_bytes,
         answers=answers,
@@ -117,7 +126,7 @@ def host_table(
 
 
 def _answer(form: Form, question: Question, bandwidth: Bandwidth, ram_bytes: int | None) -> HostAnswer:
-    refusal = check_cpu(form.facts.config)
+    refusal = _refusal(form, question)
     if refusal is not None:
         return HostAnswer(form=form, refusal=refusal)
     priced = host_footprint(
@@ -125,6 +134,7 @@ def _answer(form: Form, question: Question, bandwidth: Bandwidth, ram_bytes: int
         release=question.release,
         max_model_len=form.length,
         full_length_requests=question.full_length_requests,
+        flags=question.flags,
     )
     step = priced.read_per_token_bytes + priced.kv_bytes_per_token * min(CONTEXT, form.length)
     return HostAnswer(
@@ -134,6 +144,18 @@ def _answer(form: Form, question: Question, bandwidth: Bandwidth, ram_bytes: int
         tokens_per_second=_bounds(bandwidth, step, is_quantised=form.facts.config.quantization is not None),
         command=_command(form, priced, question),
     )
+
+
+def _refusal(form: Form, question: Question) -> CpuRefusal | None:
+    """Kernels that are not there, then flags that contradict the form."""
+    said = canonical_flags(question.flags, question.release).get("quantization")
+    refusal = check_cpu(form.facts.config, said)
+    flags: dict[str, FlagValue] = {**question.flags, "max-model-len": form.length}
+    found = check_model(vllm=flags, release=question.release, facts=form.facts)
+    wrong = next((problem for problem in found if problem.is_error), None)
+    if refusal is not None or wrong is None:
+        return refusal
+    return CpuRefusal(reason=wrong.message, help="; ".join(wrong.help))
 
 
 def _bounds(bandwidth: Bandwidth, step_bytes: int, *, is_quantised: bool) -> tuple[float, float, float]:
@@ -149,12 +171,26 @@ def _judged(priced: HostFootprint, ram_bytes: int) -> Verdict:
 
 def _command(form: Form, priced: HostFootprint, question: Question) -> str:
     """What starts it by hand, on loopback: profiles are planned on GPUs only."""
-    words = (
-        f"vllm serve {shlex.quote(form.facts.model)} --host 127.0.0.1 --dtype {CPU_DTYPE} --max-model-len {form.length}"
+    release = question.release
+    by_flag = sizes_cache_by_flag(release)
+    sized: dict[str, FlagValue] = {"kv-cache-memory-bytes": priced.kv_cache_bytes} if by_flag else {}
+    vllm: dict[str, FlagValue] = {"dtype": CPU_DTYPE, **question.flags, "max-model-len": form.length, **sized}
+    model = form.facts.model
+    argv = serve_arguments(
+        model=model, revision=None, served_name=model, vllm=vllm, release=release, facts=form.facts, port=_PORT
     )
-    if sizes_cache_by_flag(question.release):
-        return f"{words} --kv-cache-memory-bytes {priced.kv_cache_bytes}"
-    return f"VLLM_CPU_KVCACHE_SPACE={gib_of_cache_space(priced.kv_cache_bytes)} {words}"
+    words = shlex.join(["vllm", "serve", *_without_defaults(argv, frozenset(canonical_flags(vllm, release)))])
+    return words if by_flag else f"VLLM_CPU_KVCACHE_SPACE={gib_of_cache_space(priced.kv_cache_bytes)} {words}"
+
+
+def _without_defaults(argv: tuple[str, ...], asked: frozenset[str]) -> Iterator[str]:
+    """The arguments for a container as those for a person: loopback, and nothing that a CPU has no use for."""
+    dropped = {f"--{name}" for name in _FOR_CONTAINERS if name not in asked}
+    previous = ""
+    for word in argv:
+        if word not in dropped and previous not in dropped:
+            yield "127.0.0.1" if previous == "--host" else word
+        previous = word
 
 
 def _worst_rate(answer: HostAnswer) -> float:

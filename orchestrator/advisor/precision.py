@@ -15,7 +15,11 @@ _NAMES = {
     "modelopt": "FP8",
     "modelopt_fp4": "NVFP4",
     "mxfp4": "MXFP4",
-    "bitsandbytes": "bitsandbytes",
+    "bitsandbytes": "bnb",
+    "int8": "INT8",
+    "experts_int8": "INT8",
+    "mxfp8": "MXFP8",
+    "nvfp4": "NVFP4",
 }
 _COMPRESSED_TENSORS = {(True, 8): "FP8", (True, 4): "NVFP4", (False, 8): "INT8", (False, 4): "INT4"}
 _UNKNOWN_BITS = 8
@@ -29,15 +33,25 @@ class Precision:
     label: str
 
 
-def precision_of(config: ModelConfig) -> Precision:
-    """16 bits for whatever is not quantised: vLLM loads float32 checkpoints in 16 bits, too."""
-    stated = config.quantization
+def precision_of(config: ModelConfig, said: object = None) -> Precision:
+    """16 bits for whatever is not quantised: vLLM loads float32 checkpoints in 16 bits, too.
+
+    `said` is the flag `quantization`: it quantises an unquantised checkpoint while it loads.
+    """
+    stated = config.quantization or _while_loading(said)
     if stated is None:
         return Precision(bits=16, label=_UNQUANTISED.get(config.dtype, config.dtype))
     name = _name(stated)
     if stated.bits is None:
         return Precision(bits=_UNKNOWN_BITS, label=name)
     return Precision(bits=stated.bits, label=f"{stated.bits} bit {name}")
+
+
+def _while_loading(said: object) -> Quantization | None:
+    if not isinstance(said, str):
+        return None
+    plain = said.partition("_per_")[0]
+    return Quantization(method=plain, bits=4 if plain in ("bitsandbytes", "nvfp4") else 8)
 
 
 def _name(stated: Quantization) -> str:

@@ -39,9 +39,11 @@ class Answer:
 
 @dataclass(frozen=True, kw_only=True)
 class FitTable:
-    """The whole answer. `forms` are sorted by precision, finest first; `answers` by card, then by form."""
+    """The whole answer. `asked` is the form that was named; `forms` are sorted by precision, finest first; `answers`
+    by card, then by form."""
 
     question: Question
+    asked: Form
     forms: tuple[Form, ...]
     answers: tuple[Answer, ...]
 
@@ -56,8 +58,12 @@ class FitTable:
 def fit_table(
     forms_of_model: Iterable[ModelFacts], question: Question, groups: tuple[CardGroup, ...] | None = None
 ) -> FitTable:
-    """Judge every form on the given groups; without any, on every card of the catalogue with the fewest that do."""
-    forms = tuple(sorted((form_of(facts, question) for facts in forms_of_model), key=_fineness))
+    """Judge every form on the given groups; without any, on every card of the catalogue with the fewest that do.
+
+    The first of the forms is the one that was named.
+    """
+    found_forms = [form_of(facts, question) for facts in forms_of_model]
+    forms = tuple(sorted(found_forms, key=_fineness))
     if groups is None:
         found = (_fewest(form, card, question) for card in all_cards() for form in forms)
     else:
@@ -66,7 +72,7 @@ def fit_table(
             for group in groups
             for form in forms
         )
-    return FitTable(question=question, forms=forms, answers=tuple(found))
+    return FitTable(question=question, asked=found_forms[0], forms=forms, answers=tuple(found))
 
 
 def _fineness(form: Form) -> int:

@@ -36,7 +36,7 @@ def fit(
         ),
     ] = None,
     requests: Annotated[
-        float, typer.Option("--requests", metavar="N", min=1, help="Requests of that length at once.")
+        float, typer.Option("--requests", metavar="N", min=1, max=100_000, help="Requests of that length at once.")
     ] = 1.0,
     flags: Annotated[
         list[str] | None,
@@ -48,12 +48,13 @@ def fit(
         str | None, typer.Option("--release", metavar="RELEASE", help="A vLLM release; the newest known by default.")
     ] = None,
     host_ram: Annotated[
-        float | None, typer.Option("--host-ram", metavar="GIB", min=0.1, help="RAM of the host without a GPU, in GiB.")
+        float | None,
+        typer.Option("--host-ram", metavar="GIB", min=0.1, max=1e6, help="RAM of the host without a GPU, in GiB."),
     ] = None,
     host_bandwidth: Annotated[
         float | None,
         typer.Option(
-            "--host-bandwidth", metavar="GB/S", min=0.1, help="What its memory reads, in 10^9 bytes a second."
+            "--host-bandwidth", metavar="GB/S", min=0.1, max=1e6, help="What its memory reads, in 10^9 bytes a second."
         ),
     ] = None,
     all_cards: Annotated[bool, typer.Option("--all", help="Every card of the catalogue in detail.")] = False,

@@ -43,17 +43,15 @@ _WEIGHT_FORMATS_OF_GPUS = {
 }
 
 
-def check_cpu(config: ModelConfig) -> CpuRefusal | None:
-    """Why the checkpoint does not run on a CPU; None when it does.
+def check_cpu(config: ModelConfig, said: object = None) -> CpuRefusal | None:
+    """Why the checkpoint does not run on a CPU; None when it does. `said` is the flag `quantization`.
 
     AWQ and GPTQ run with 4 bits (vLLM's CPU kernels know no other width), compressed-tensors with integers.
     """
     stated = config.quantization
     if stated is None:
-        return None
+        return _REFUSALS.get(said) or _unknown(said) if isinstance(said, str) else None
     method = stated.method.removeprefix("auto_").removesuffix("_marlin")
-    if method in _REFUSALS:
-        return _REFUSALS[method]
     if method in _WEIGHT_FORMATS_OF_GPUS:
         return CpuRefusal(
             reason=_FLOAT_REASON.format(name=_WEIGHT_FORMATS_OF_GPUS[method]),
@@ -63,7 +61,11 @@ def check_cpu(config: ModelConfig) -> CpuRefusal | None:
         return None if stated.bits in (None, 4) else _wrong_width(method.upper(), stated)
     if method == "compressed-tensors":
         return _check_compressed_tensors(stated)
-    return CpuRefusal(reason=f"`{stated.method}` has no kernels for CPUs that are known here", help=_UNQUANTISED_HELP)
+    return _REFUSALS.get(method) or _unknown(stated.method)
+
+
+def _unknown(method: str) -> CpuRefusal:
+    return CpuRefusal(reason=f"`{method}` has no kernels for CPUs that are known here", help=_UNQUANTISED_HELP)
 
 
 def _wrong_width(name: str, stated: Quantization) -> CpuRefusal:

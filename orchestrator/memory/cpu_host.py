@@ -62,13 +62,22 @@ class HostFootprint:
 
 
 def host_footprint(
-    facts: ModelFacts, *, release: Release, max_model_len: int, full_length_requests: float = 1.0
+    facts: ModelFacts,
+    *,
+    release: Release,
+    max_model_len: int,
+    full_length_requests: float = 1.0,
+    flags: Mapping[str, FlagValue] | None = None,
 ) -> HostFootprint:
-    """RAM for that many requests of `max_model_len` tokens at once, the KV cache told explicitly."""
+    """RAM for that many requests of `max_model_len` tokens at once, the KV cache told explicitly.
+
+    `flags` are the user's (dtype, kv-cache-dtype, …); without a dtype it is bfloat16.
+    """
     config = facts.config
     vllm: Mapping[str, FlagValue] = {
         "dtype": CPU_DTYPE,
         "block-size": cpu_block_size(config, release),
+        **(flags or {}),
         "max-model-len": max_model_len,
         "enforce-eager": True,
     }
@@ -76,7 +85,7 @@ def host_footprint(
     layout = kv_layout(settings, config)
     kv_bytes = layout.bytes_for(max_model_len, max(1.0, full_length_requests))
     stored = weights_term(settings, facts)
-    parts = _parts_in_16_bits(facts)
+    parts = _parts_as_computed(facts, settings.dtype)
     terms = (
         HostTerm(name="weights", size=_resident(stored.size, parts, config), source=stored.source),
         HostTerm(name="KV cache", size=ByteRange.exactly(kv_bytes), source=layout.source),
@@ -104,10 +113,11 @@ def _resident(stored: ByteRange, parts: Mapping[WeightPart, float], config: Mode
     return scaled + ByteRange(0, copy, copy)
 
 
-def _parts_in_16_bits(facts: ModelFacts) -> dict[WeightPart, float]:
-    """Bytes per part as they are computed with: float32 checkpoints shrink to half."""
-    shrunk = 0.5 if facts.config.dtype == "float32" and facts.config.quantization is None else 1.0
-    return {part: size * shrunk for part, size in facts.weights.items()}
+def _parts_as_computed(facts: ModelFacts, dtype: str) -> dict[WeightPart, float]:
+    """Bytes per part in the type that they are computed with; quantised ones stay as they are."""
+    stored, computed = (4 if each == "float32" else 2 for each in (facts.config.dtype, dtype))
+    scale = 1.0 if facts.config.quantization is not None else computed / stored
+    return {part: size * scale for part, size in facts.weights.items()}
 
 
 def _read_per_token(parts: Mapping[WeightPart, float], config: ModelConfig) -> int:

@@ -65,7 +65,7 @@ def render_fit(table: FitTable | None, host: HostTable | None, page: Page, *, ch
         parts.append(_about_cards(table, page, chosen_cards=chosen_cards))
     elif host is not None:
         forms = host_forms(host)
-        parts += [_headline(host.question, forms, page), _forms(forms, lettered(forms), page)]
+        parts += [_headline(host.question, host.asked, page), _forms(forms, lettered(forms), page)]
     if host is not None:
         detailed = host_details(host, page, lettered(host_forms(host)))
         parts.append(detailed if chosen_cards else host_line(host, page))
@@ -85,7 +85,7 @@ def lettered(forms: Iterable[Form]) -> dict[str, str]:
 
 def _about_cards(table: FitTable, page: Page, *, chosen_cards: bool) -> Iterator[str]:
     letters = lettered(table.forms)
-    yield from _headline(table.question, table.forms, page)
+    yield from _headline(table.question, table.asked, page)
     yield ""
     if chosen_cards or page.all_cards:
         yield from _forms(table.forms, letters, page)
@@ -97,13 +97,13 @@ def _about_cards(table: FitTable, page: Page, *, chosen_cards: bool) -> Iterator
     yield from _beyond_own_length(table, page)
 
 
-def _headline(question: Question, forms: tuple[Form, ...], page: Page) -> Iterator[str]:
-    first, requests = forms[0], question.full_length_requests
-    said = "as asked" if question.max_model_len else "the default" if first.length == DEFAULT_LENGTH else "its own"
-    yield page.bold(first.facts.model) + f"  on vLLM {question.release}"
+def _headline(question: Question, asked: Form, page: Page) -> Iterator[str]:
+    requests = question.full_length_requests
+    said = "as asked" if question.max_model_len else "the default" if asked.length == DEFAULT_LENGTH else "its own"
+    yield page.bold(asked.facts.model) + f"  on vLLM {question.release}"
     yield (
-        f"{requests:g} request{'s' if requests != 1 else ''} of {first.length:,} tokens at once ({said};"
-        f" the model's own length is {first.own_length:,})"
+        f"{requests:g} request{'s' if requests != 1 else ''} of {asked.length:,} tokens at once ({said};"
+        f" the model's own length is {asked.own_length:,})"
     )
 
 

@@ -19,11 +19,12 @@ FORMAT_VERSION = 1
 
 def render_fit_json(table: FitTable | None, host: HostTable | None) -> str:
     """One JSON document; `cards` and `recommendations` are empty when only a host without a GPU was asked about."""
-    question = table.question if table is not None else host.question if host is not None else None
+    answered = table if table is not None else host
     forms = table.forms if table is not None else tuple(answer.form for answer in host.answers) if host else ()
     document = {
         "orchestrate-fit": FORMAT_VERSION,
-        "question": None if question is None else _question(question),
+        "model": None if answered is None else answered.asked.facts.model,
+        "question": None if answered is None else _question(answered.question),
         "forms": [_form(form) for form in forms],
         "cards": [] if table is None else [_answer(answer) for answer in table.answers],
         "recommendations": [] if table is None else _recommendations(table),

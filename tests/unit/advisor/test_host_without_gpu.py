@@ -11,7 +11,7 @@ from orchestrator.advisor.host import HostAnswer, HostTable, bandwidth_of, host_
 from orchestrator.domain.model_config import ModelFacts, Quantization
 from orchestrator.domain.plan import Verdict
 from orchestrator.domain.units import gib
-from tests.unit.advisor.advisor_samples import facts_of, forms, question
+from tests.unit.advisor.advisor_samples import facts_of, forms, judged, question
 
 SMALL = "Qwen/Qwen2.5-0.5B-Instruct"
 
@@ -119,6 +119,32 @@ def test_bitsandbytes_is_refused_with_the_reason_and_the_fix() -> None:
     assert found.speed_ups == ()
 
 
+def test_bitsandbytes_while_loading_is_refused_as_well_and_allowed_on_a_gpu() -> None:
+    flags = {"quantization": "bitsandbytes"}
+    found = asked((facts_of("Qwen/Qwen2.5-7B-Instruct"),), release="0.27.1", flags=flags)
+    (answer,) = found.answers
+    assert answer.form.precision.label == "4 bit bnb"
+    assert answer.refusal is not None
+    assert "'Int8Params'" in answer.refusal.reason
+    assert judged("Qwen/Qwen2.5-7B-Instruct", "T4", "0.27.1", flags=flags).starts
+
+
+def test_a_flag_that_contradicts_a_form_refuses_it_there_too() -> None:
+    found = by_label(asked("Qwen/Qwen2.5-7B-Instruct", release="0.27.1", flags={"quantization": "bitsandbytes"}))
+    refusal = found["4 bit AWQ"].refusal
+    assert refusal is not None
+    assert "contradicts the checkpoint" in refusal.reason
+
+
+def test_flags_that_change_memory_and_speed_count_without_a_gpu_too() -> None:
+    plain, wide = by_label(asked(SMALL))["bf16"], by_label(asked(SMALL, flags={"dtype": "float32"}))["bf16"]
+    assert plain.footprint is not None
+    assert wide.footprint is not None
+    assert wide.footprint.read_per_token_bytes == 2 * plain.footprint.read_per_token_bytes
+    assert wide.footprint.kv_cache_bytes == 2 * plain.footprint.kv_cache_bytes
+    assert wide.command.startswith("vllm serve Qwen/Qwen2.5-0.5B-Instruct --host 127.0.0.1 --dtype float32 ")
+
+
 def test_only_the_chosen_experts_are_read() -> None:
     answer = by_label(asked("Qwen/Qwen3-30B-A3B"))["bf16"]
     assert answer.footprint is not None
@@ -130,8 +156,8 @@ def test_only_the_chosen_experts_are_read() -> None:
     [
         (
             "0.33.0",
-            "vllm serve Qwen/Qwen2.5-0.5B-Instruct --host 127.0.0.1 --dtype bfloat16 --max-model-len 8192"
-            " --kv-cache-memory-bytes 102236160",
+            "vllm serve Qwen/Qwen2.5-0.5B-Instruct --host 127.0.0.1 --dtype bfloat16"
+            " --kv-cache-memory-bytes 102236160 --max-model-len 8192",
         ),
         (
             "0.19.1",

@@ -44,7 +44,7 @@ def test_a_published_model_is_labelled_as_its_publishers_do(model: str, expected
             Precision(bits=6, label="6 bit compressed-tensors"),
         ),
         (Quantization(method="compressed-tensors", bits=8), Precision(bits=8, label="8 bit compressed-tensors")),
-        (Quantization(method="bitsandbytes", bits=8), Precision(bits=8, label="8 bit bitsandbytes")),
+        (Quantization(method="bitsandbytes", bits=8), Precision(bits=8, label="8 bit bnb")),
         (Quantization(method="quark"), Precision(bits=8, label="quark")),
     ],
 )
@@ -54,3 +54,20 @@ def test_other_methods_keep_their_names(stated: Quantization, expected: Precisio
 
 def test_an_unheard_dtype_is_named_as_it_is() -> None:
     assert precision_of(replace(CONFIG, dtype="float8")).label == "float8"
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        (None, Precision(bits=16, label="bf16")),
+        ("fp8", Precision(bits=8, label="8 bit FP8")),
+        ("fp8_per_block", Precision(bits=8, label="8 bit FP8")),
+        ("int8_per_channel_weight_only", Precision(bits=8, label="8 bit INT8")),
+        ("bitsandbytes", Precision(bits=4, label="4 bit bnb")),
+        ("nvfp4_per_token", Precision(bits=4, label="4 bit NVFP4")),
+    ],
+)
+def test_quantising_while_loading_counts_as_that_precision(said: str | None, expected: Precision) -> None:
+    assert precision_of(CONFIG, said) == expected
+    quantised = facts_of(f"{QWEN}-AWQ").config
+    assert precision_of(quantised, said).label == "4 bit AWQ"

@@ -78,7 +78,7 @@ def test_json_holds_every_form_on_every_card_and_is_the_same_twice() -> None:
     first, second = run(QWEN, "--json"), run(QWEN, "--json")
     assert first.stdout == second.stdout
     document = json.loads(first.stdout)
-    assert document["orchestrate-fit"] == 1
+    assert (document["orchestrate-fit"], document["model"]) == (1, QWEN)
     assert document["question"] == {
         "vllm_release": "0.33.0",
         "max_model_len": None,
@@ -163,6 +163,9 @@ error[E201]: unknown vLLM flag `kv-cache-dtyp`
         (["--release", "9.9"], "not a vLLM release"),
         (["--max-model-len", "0"], "--max-model-len"),
         (["--requests", "0.5"], "--requests"),
+        (["--requests", "inf"], "--requests"),
+        (["--host-ram", "nan"], "--host-ram"),
+        (["--host-bandwidth", "inf"], "--host-bandwidth"),
     ],
 )
 def test_what_cannot_be_meant_is_an_error_of_usage(arguments: list[str], words: str) -> None:

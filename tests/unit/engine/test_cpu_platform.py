@@ -76,3 +76,11 @@ def test_the_cache_and_its_blocks_by_release(release: str, unsaid: str, by_flag:
 
 def test_latent_attention_has_blocks_of_16() -> None:
     assert cpu_block_size(config_of("deepseek-ai/DeepSeek-V2-Lite"), Release.of("0.33.0")) == 16
+
+
+def test_quantising_while_loading_needs_a_gpu() -> None:
+    bitsandbytes, fp8 = check_cpu(PLAIN, "bitsandbytes"), check_cpu(PLAIN, "fp8")
+    assert bitsandbytes is not None
+    assert "'Int8Params'" in bitsandbytes.reason
+    assert fp8 is not None
+    assert fp8.reason == "`fp8` has no kernels for CPUs that are known here"
