@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -12,7 +11,7 @@ import typer
 
 from orchestrator.cli.exit_codes import ExitCode
 from orchestrator.cli.options import OfflineOption
-from orchestrator.cli.terminal import print_findings, width_of_terminal
+from orchestrator.cli.terminal import emit, emit_document, print_findings, width_of_terminal
 from orchestrator.domain.diagnostics import Diagnostic, Report
 
 if TYPE_CHECKING:
@@ -45,8 +44,8 @@ def accuracy(
     found, sources = read
     find_model = _model_finder(Path(records).parent, offline=offline)
     plain, held_out = _reports(found, find_model, cross_validate=cross_validate or markdown)
-    sys.stdout.write(_view(plain, held_out, as_json=as_json, markdown=markdown, cross_validate=cross_validate))
-    sys.stdout.flush()
+    view = _view(plain, held_out, as_json=as_json, markdown=markdown, cross_validate=cross_validate)
+    (emit_document if as_json or markdown else emit)(view)
     print_findings(report, sources)
     if report.has_errors:
         raise typer.Exit(ExitCode.FINDINGS)

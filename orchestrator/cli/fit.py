@@ -12,7 +12,14 @@ import typer
 from orchestrator.cli.exit_codes import ExitCode
 from orchestrator.cli.options import OfflineOption
 from orchestrator.cli.release_option import read_release_option
-from orchestrator.cli.terminal import colour_wanted, print_findings, unicode_wanted, width_of_terminal
+from orchestrator.cli.terminal import (
+    colour_wanted,
+    emit,
+    emit_document,
+    print_findings,
+    unicode_wanted,
+    width_of_terminal,
+)
 from orchestrator.domain.diagnostics import Diagnostic, Report
 
 if TYPE_CHECKING:
@@ -81,7 +88,8 @@ def fit(
     if report.has_errors:
         raise typer.Exit(ExitCode.FINDINGS)
     host = _Host(ram_gib=host_ram, gigabytes_per_second=host_bandwidth)
-    typer.echo(_answer(forms, question, wanted, host, all_cards=all_cards, as_json=as_json), nl=False)
+    answer = _answer(forms, question, wanted, host, all_cards=all_cards, as_json=as_json)
+    (emit_document if as_json else emit)(answer)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

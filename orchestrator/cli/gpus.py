@@ -8,7 +8,7 @@ import typer
 
 from orchestrator.cli.exit_codes import ExitCode
 from orchestrator.cli.options import InventoryOption
-from orchestrator.cli.terminal import colour_wanted, print_findings, width_of_terminal
+from orchestrator.cli.terminal import colour_wanted, emit, emit_document, print_findings, width_of_terminal
 from orchestrator.domain.diagnostics import Report
 
 
@@ -31,10 +31,10 @@ def gpus(
     if as_json:
         from orchestrator.config.inventory_file import inventory_text
 
-        typer.echo(inventory_text(found), nl=False)
+        emit_document(inventory_text(found))
     else:
         from orchestrator.cli.views.gpus import render_inventory
 
         text = render_inventory(found, color=colour_wanted(), width=width_of_terminal(), option=inventory)
-        typer.echo(text, nl=False)
+        emit(text)
     print_findings(report, sources)

@@ -15,7 +15,14 @@ from orchestrator.cli.options import (
     PathsArgument,
     render_command,
 )
-from orchestrator.cli.terminal import colour_wanted, print_findings, unicode_wanted, width_of_terminal
+from orchestrator.cli.terminal import (
+    colour_wanted,
+    emit,
+    emit_document,
+    print_findings,
+    unicode_wanted,
+    width_of_terminal,
+)
 from orchestrator.cli.views.diagnostics import FindingsFormat
 from orchestrator.domain.diagnostics import Severity
 
@@ -42,7 +49,7 @@ def plan(
     if as_json or output_format is FindingsFormat.JSON:
         from orchestrator.cli.views.plan_json import render_plan_json
 
-        typer.echo(render_plan_json(planned.plan, planned.report), nl=False)
+        emit_document(render_plan_json(planned.plan, planned.report))
     elif output_format is FindingsFormat.FULL:
         _print_view(planned, terms=terms)
         print_findings(planned.report, planned.sources)
@@ -51,7 +58,7 @@ def plan(
     if not planned.holds:
         raise typer.Exit(planned.exit_code)
     if not as_json and output_format is FindingsFormat.FULL:
-        typer.echo(f"{_verdict(planned)}\nNext: `{render_command(paths, inventory)}` writes the compose file.")
+        emit(f"{_verdict(planned)}\nNext: `{render_command(paths, inventory)}` writes the compose file.\n")
 
 
 def _verdict(planned: PlannedProject) -> str:
@@ -75,4 +82,4 @@ def _print_view(planned: PlannedProject, *, terms: bool) -> None:
         width=width_of_terminal(),
         terms=terms,
     )
-    typer.echo(text, nl=False)
+    emit(text)

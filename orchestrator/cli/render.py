@@ -12,7 +12,7 @@ import typer
 
 from orchestrator.cli.exit_codes import ExitCode
 from orchestrator.cli.options import PATHS_DEFAULT, InventoryOption, OfflineOption, PathsArgument, render_command
-from orchestrator.cli.terminal import print_findings
+from orchestrator.cli.terminal import emit, emit_document, print_findings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,7 +55,7 @@ def render(
     target = _target(planned.deployment, output)
     text = _text(planned.plan, planned.deployment, planned.facts, target, _command(paths or [], inventory))
     if prints:
-        typer.echo(text, nl=False)
+        emit_document(text)
     else:
         _write(target, text, planned.deployment)
 
@@ -130,8 +130,7 @@ def _write(target: Path, text: str, deployment: Deployment) -> None:
     if isinstance(outcome, Diagnostic):
         print_findings(Report([outcome]), {})
         raise typer.Exit(ExitCode.FINDINGS)
-    typer.echo(_what_was_done(outcome, target, deployment))
-    typer.echo(_next_step(target, deployment))
+    emit(f"{_what_was_done(outcome, target, deployment)}\n{_next_step(target, deployment)}\n")
 
 
 def _what_was_done(outcome: Outcome, target: Path, deployment: Deployment) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from enum import StrEnum
 from typing import Annotated
 
 import typer
 
 from orchestrator.cli.release_option import read_release_option
+from orchestrator.cli.terminal import emit_document
 
 
 class ProfileKind(StrEnum):
@@ -31,4 +31,4 @@ def schema(
 
     pinned = read_release_option(release) or NEWEST
     made = service_schema(pinned) if kind is ProfileKind.SERVICE else deployment_schema(pinned)
-    sys.stdout.write(schema_text(made))
+    emit_document(schema_text(made))

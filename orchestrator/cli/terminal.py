@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TextIO
 
-from orchestrator.domain.diagnostics import Report
+from orchestrator.domain.diagnostics import Diagnostic, Report
+from orchestrator.domain.failures import OutsideFailure
 
 
 def colour_wanted(stream: TextIO | None = None) -> bool:
@@ -33,6 +35,47 @@ def width_of_terminal() -> int:
     return shutil.get_terminal_size(fallback=(100, 24)).columns
 
 
+def prepare_streams() -> None:
+    """Text that a stream's encoding lacks is escaped, not an error; raises OutsideFailure when stdout is closed."""
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 (for the life of the process)
+    if sys.stdout is None:
+        raise _no_output("standard output is closed")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def emit(text: str) -> None:
+    """Text for people on stdout. A reader that went away is no error; OutsideFailure when it cannot be written."""
+    _write_out(lambda: sys.stdout.write(text))
+
+
+def emit_document(text: str) -> None:
+    """A document for programs on stdout: UTF-8 whatever the locale says."""
+    _write_out(lambda: sys.stdout.buffer.write(text.encode("utf-8")))
+
+
+def _write_out(write: Callable[[], object]) -> None:
+    try:
+        sys.stdout.flush()
+        write()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        raise _no_output(error.strerror or str(error)) from error
+
+
+def _no_output(why: str) -> OutsideFailure:
+    finding = Diagnostic(
+        code="E614",
+        message=f"the output cannot be written: {why}",
+        help=("free some space, or send the output somewhere else",),
+    )
+    return OutsideFailure(finding)
+
+
 def print_findings(
     report: Report,
     sources: Mapping[str, str],
@@ -46,4 +89,8 @@ def print_findings(
 
     target = sys.stderr if stream is None else stream
     color = output_format == "full" and colour_wanted(target)
-    print(render_findings(report.in_order(), sources, output_format, color=color), end="", file=target)
+    text = render_findings(report.in_order(), sources, output_format, color=color)
+    if target is sys.stdout:
+        emit(text)
+    else:
+        print(text, end="", file=target, flush=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +11,7 @@ import typer
 from orchestrator.cli.exit_codes import ExitCode
 from orchestrator.cli.options import PATHS_DEFAULT, FormatOption, PathsArgument
 from orchestrator.cli.release_option import read_release_option
-from orchestrator.cli.terminal import colour_wanted
+from orchestrator.cli.terminal import colour_wanted, emit
 from orchestrator.cli.views.diagnostics import FindingsFormat
 
 if TYPE_CHECKING:
@@ -34,16 +33,13 @@ def validate(
     asked = paths or [PATHS_DEFAULT]
     checked = check_files(asked, release=read_release_option(release))
     findings = checked.report.in_order()
-    stream = sys.stdout
-    color = output_format is FindingsFormat.FULL and colour_wanted(stream)
-    stream.write(render_findings(findings, checked.sources, output_format, color=color))
-    stream.flush()
+    color = output_format is FindingsFormat.FULL and colour_wanted()
+    emit(render_findings(findings, checked.sources, output_format, color=color))
     typer.echo(summary(findings, len(checked.sources)), err=True)
     if checked.report.has_errors:
         raise typer.Exit(ExitCode.FINDINGS)
     if output_format is FindingsFormat.FULL:
-        for line in _what_was_checked(asked, checked):
-            typer.echo(line)
+        emit("\n".join(_what_was_checked(asked, checked)) + "\n")
 
 
 def _what_was_checked(asked: Sequence[str], checked: CheckedFiles) -> list[str]:

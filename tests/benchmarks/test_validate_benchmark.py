@@ -20,7 +20,7 @@ def test_validate_as_a_whole_process(benchmark: BenchmarkFixture, tmp_path: Path
     listed = "".join(f"  - {name}\n" for name in names)
     text = f"project: many\nvllm-release: 0.32.0\nservices:\n{listed}defaults: {{vllm: {{kv-cache-dtype: fp8}}}}\n"
     (tmp_path / "deployment.yaml").write_text(text, encoding="utf-8")
-    command = [sys.executable, "-m", "orchestrator.cli.main", "validate", str(tmp_path)]
+    command = [sys.executable, "-m", "orchestrator.cli.entry", "validate", str(tmp_path)]
 
     done = benchmark.pedantic(  # type: ignore[no-untyped-call]
         subprocess.run, (command,), {"capture_output": True, "check": True}, rounds=3

@@ -35,7 +35,7 @@ def run(
 
 
 def orchestrate(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return run(sys.executable, "-m", "orchestrator.cli.main", *arguments)
+    return run(sys.executable, "-m", "orchestrator.cli.entry", *arguments)
 
 
 def compose_config(file: Path) -> dict[str, Any]:

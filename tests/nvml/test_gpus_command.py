@@ -36,7 +36,7 @@ def _orchestrate(directory: Path, description: str, *arguments: str) -> subproce
         "COLUMNS": "80",
         "NO_COLOR": "1",
     }
-    command = [sys.executable, "-m", "orchestrator.cli.main", "gpus", *arguments]
+    command = [sys.executable, "-m", "orchestrator.cli.entry", "gpus", *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=60)
 
 

@@ -162,7 +162,7 @@ def test_a_directory_and_a_file_of_somebody_else_are_left_alone() -> None:
 
 def test_a_place_that_cannot_be_written_is_an_outside_failure(project: Path) -> None:
     Path("compose").write_text("in the way")
-    command = [sys.executable, "-m", "orchestrator.cli.main", "render", *ON_THREE_CARDS]
+    command = [sys.executable, "-m", "orchestrator.cli.entry", "render", *ON_THREE_CARDS]
     result = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
     assert (result.returncode, result.stdout) == (3, "")
     assert result.stderr == (
