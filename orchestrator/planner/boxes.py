@@ -8,12 +8,16 @@ from dataclasses import dataclass, replace
 from orchestrator.catalog.cards import KnownGpu, find_gpu, known_gpus, short_gpu_name
 from orchestrator.catalog.gpus import inventory_from_short_form
 from orchestrator.domain.inventory import Inventory
-from orchestrator.planner.candidacy import Candidacy, Ground, problem_of
+from orchestrator.domain.profile import FlagValue
+from orchestrator.planner.candidacy import Candidacy, Ground, problem_of, world_size_of
+from orchestrator.planner.flag_keys import shown_key, with_values
 from orchestrator.planner.packing import LimitReachedError
 from orchestrator.planner.problem import Problem
 from orchestrator.planner.search import is_feasible
 from orchestrator.planner.seats import seats_of
 
+_TENSOR_PARALLEL = "tensor-parallel-size"
+_SIZES = (2, 4, 8, 16)
 _MOST_CARDS = 16
 _MOST_SERVICES = 16
 _MOST_STEPS = 2_000
@@ -22,10 +26,22 @@ _MOST_STEPS = 2_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Box:
-    """Equal cards in one host, by their short form (`2xRTX4090`). `unpinned`: it takes the services without `gpus:`."""
+    """Equal cards in one host, by their short form (`2xRTX4090`). `unpinned`: it takes the services without `gpus:`.
+
+    `total_bytes` are those of all cards. `change` says what else has to be written, if anything.
+    """
 
     short_form: str
+    total_bytes: int
     unpinned: bool = False
+    change: str = ""
+
+    def sentence(self, who: str) -> str:
+        """An offer, such as "`a` would start on `1xL4`, the smallest known box that takes it"."""
+        pins = ", with `gpus:` left out," if self.unpinned else ""
+        change = f" with {self.change}" if self.change else ""
+        them = "them" if who.startswith("all ") else "it"
+        return f"{who} would start{pins} on `{self.short_form}`{change}, the smallest known box that takes {them}"
 
 
 def paste_name(card: KnownGpu) -> str:
@@ -61,8 +77,26 @@ def smallest_box(ground: Ground, candidacies: tuple[Candidacy, ...]) -> Box | No
         stock = stocks[card.name]
         if stock is not None and stock.takes(count):
             short_form = f"{count}x{stock.name}"
-            return Box(short_form=short_form, unpinned=not _takes_as_written(ground, candidacies, short_form))
+            unpinned = not _takes_as_written(ground, candidacies, short_form)
+            return Box(short_form=short_form, total_bytes=card.total_bytes * count, unpinned=unpinned)
     return None
+
+
+def box_for_one(ground: Ground, candidacy: Candidacy) -> Box | None:
+    """The smallest box for one service as it is written; else with the tensor-parallel-size that needs the least."""
+    as_written = smallest_box(ground, (candidacy,))
+    if as_written is not None:
+        return as_written
+    boxes = []
+    for size in _SIZES:
+        values: dict[str, FlagValue] = {_TENSOR_PARALLEL: size}
+        profile = replace(candidacy.profile, vllm=with_values(candidacy.profile.vllm, values, ground.release))
+        wider = replace(candidacy, profile=profile, world_size=world_size_of(profile, ground.release))
+        box = smallest_box(ground, (wider,))
+        if box is not None:
+            key = shown_key(profile.vllm, _TENSOR_PARALLEL, ground.release)
+            boxes.append(replace(box, change=f"`{key}: {size}`"))
+    return min(boxes, key=lambda box: box.total_bytes, default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -213,7 +213,7 @@ def levels_on(size: Size, gpu: Gpu, place: int) -> tuple[int, int] | Refusal:
     if fixed is not None and fixed < size.footprint.kv_required_bytes:
         missing = size.footprint.kv_required_bytes - fixed
         return Refusal(place=place, obstacle=Obstacle.FIXED_KV, missing_bytes=missing)
-    largest = size.largest(gpu.free_bytes)
+    largest = size.largest(gpu.free_bytes if fixed is None else min(gpu.free_bytes, size.footprint.cuda_total.low))
     if size.least is None or largest < size.least:
         idle_card = size.largest(max(gpu.free_bytes, size.footprint.cuda_total.expected))
         in_use = size.least is not None and idle_card >= size.least

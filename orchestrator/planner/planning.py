@@ -10,7 +10,7 @@ from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.model_config import ModelFacts
 from orchestrator.domain.plan import Placement, Plan, Rejection, Verdict
 from orchestrator.domain.profile import Deployment
-from orchestrator.planner.boxes import Box, smallest_box
+from orchestrator.planner.boxes import Box, box_for_one, smallest_box
 from orchestrator.planner.candidacy import Candidacy, Ground, problem_of
 from orchestrator.planner.cautions import cautions
 from orchestrator.planner.conflicts import cannot_coexist
@@ -23,6 +23,7 @@ from orchestrator.planner.rejections import does_not_start, gave_up, nowhere, to
 from orchestrator.planner.repairs import (
     Company,
     Repair,
+    least_fixed_cache,
     leave_out,
     repairs_for,
     shorter_together,
@@ -133,28 +134,27 @@ class _Refusing:
         return explained, {each.name: each for each in first}
 
     def _repairs(self, candidacy: Candidacy, company: Company) -> tuple[Repair, ...]:
-        """Repairs of the service alone; where none keeps its model, of all who may sit on its GPUs, else another box."""
+        """Of the service alone; where none keeps its model, also of all who may sit on its GPUs, or another box."""
         single = tuple(repairs_for(candidacy, company))
         if candidacy.rejections or any(repair.keeps_model for repair in single):
             return single
         together = None if single else self._together((candidacy,), company)
-        last = together or self._another_box()
+        last = together or self._another_box(candidacy) or least_fixed_cache(candidacy, company)
         return single if last is None else (*single, last)
 
-    def _another_box(self) -> Repair | None:
-        """Other cards, on which the whole deployment would start as it is written."""
+    def _another_box(self, candidacy: Candidacy | None = None) -> Repair | None:
+        """Other cards, on which the whole deployment would start as it is written; else one service alone."""
         if not self.boxes:
             self.boxes.append(smallest_box(self.ground, self.candidacies))
-        box = self.boxes[0]
-        if box is None:
-            return None
         count = len(self.candidacies)
-        who = f"`{self.candidacies[0].name}`" if count == 1 else f"all {count} services together"
-        how = ", with `gpus:` left out," if box.unpinned else ""
-        return Repair(
-            text=f"{who} would start{how} on `{box.short_form}`, the smallest known box that takes"
-            f" {'it' if count == 1 else 'them'}"
-        )
+        if self.boxes[0] is not None:
+            who = f"`{self.candidacies[0].name}`" if count == 1 else f"all {count} services together"
+            return Repair(text=self.boxes[0].sentence(who))
+        box = None if candidacy is None else box_for_one(self.ground, candidacy)
+        if box is None or candidacy is None:
+            return None
+        rest = f"; none is known for all {count} services as they are written" if count > 1 else ""
+        return Repair(text=box.sentence(f"`{candidacy.name}`" + (" alone" if count > 1 else "")) + rest)
 
     def _together(self, members: tuple[Candidacy, ...], company: Company) -> Repair | None:
         """One max-model-len for some services and all who may sit on their GPUs."""

@@ -141,7 +141,7 @@ def _fixed_cache(candidacy: Candidacy, company: Company) -> Repair | None:
     if size is None or fixed is None:
         return None
     priced, name = size.footprint, size.fixed_by
-    unit = 1 if name == "kv-cache-memory-bytes" else priced.kv.block_bytes
+    unit = size.fixed_unit
     low, high = -(-priced.kv_required_bytes // unit), fixed // unit
     is_too_small = high < low
     best = _changed(candidacy, company, **{name: low})
@@ -154,6 +154,17 @@ def _fixed_cache(candidacy: Candidacy, company: Company) -> Repair | None:
     which = "more" if is_too_small else "less"
     key = _key(candidacy, company, name)
     return Repair(text=f"write `{key}: {low}` or {which} for `{candidacy.name}`", repaired=(best,))
+
+
+def least_fixed_cache(candidacy: Candidacy, company: Company) -> Repair | None:
+    """What a fixed KV cache must be changed to before anything else can help; it is not enough by itself."""
+    short = [size for size in candidacy.sizes.values() if size.fixed_is_short]
+    if not short:
+        return None
+    size = max(short, key=lambda each: each.footprint.kv_required_bytes)
+    least = -(-size.footprint.kv_required_bytes // size.fixed_unit)
+    key = _key(candidacy, company, size.fixed_by)
+    return Repair(text=f"leave `{key}` of `{candidacy.name}` out, or write {least} or more: less is enough on no GPU")
 
 
 def _wider(candidacy: Candidacy, company: Company) -> Repair | None:

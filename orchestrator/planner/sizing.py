@@ -57,6 +57,17 @@ class Size:
         """The flag that fixes the KV cache, where one does."""
         return "kv-cache-memory-bytes" if self.settings.num_gpu_blocks_override is None else "num-gpu-blocks-override"
 
+    @property
+    def fixed_unit(self) -> int:
+        """Bytes of KV cache in 1 of the flag that fixes it."""
+        return 1 if self.settings.num_gpu_blocks_override is None else self.footprint.kv.block_bytes
+
+    @property
+    def fixed_is_short(self) -> bool:
+        """The KV cache is fixed at less than what is required."""
+        fixed = self.footprint.fixed_kv_bytes
+        return fixed is not None and fixed < self.footprint.kv_required_bytes
+
 
 def size_on(
     seat: Seat, profile: ServiceProfile, facts: ModelFacts, release: Release, leaning: Leaning = Leaning.PESSIMISTIC

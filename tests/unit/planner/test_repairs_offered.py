@@ -420,3 +420,43 @@ def test_the_tightest_service_is_named_where_another_decides() -> None:
     assert deployment(*many).services[0].name == "s0"
     crowd = planned(cards(16), *many).search_notes
     assert crowd[-1].endswith(": most KV cache for the tightest service")
+
+
+def test_a_model_for_no_single_card_is_offered_a_box_with_more_workers() -> None:
+    profile = service("a", "Qwen/Qwen3-235B-A22B", max_model_len=16384)
+    (line,) = refused(planned(box("1xT4"), profile)).help
+    found = re.fullmatch(
+        r"`a` would start on `(\S+)` with `tensor-parallel-size: (\d+)`, the smallest known box that takes it", line
+    )
+    assert found is not None
+    assert planned(box(found[1]), changed(profile, tensor_parallel_size=int(found[2]))).is_feasible
+
+
+def test_where_no_box_takes_all_one_is_offered_for_the_service_alone() -> None:
+    impossible = service("s", SMALL, tensor_parallel_size=3)
+    profile = service("a", "Qwen/Qwen3-32B", max_model_len=4096)
+    rejection = planned(cards(1), profile, impossible).rejections[0]
+    found = re.fullmatch(
+        r"`a` alone would start on `(\S+)`, the smallest known box that takes it; none is known for all 2 services as"
+        r" they are written",
+        rejection.help[-1],
+    )
+    assert found is not None
+    assert planned(box(found[1]), profile).is_feasible
+
+
+def test_a_fixed_cache_that_helps_nowhere_is_the_first_thing_to_change() -> None:
+    profile = service("a", "Qwen/Qwen3-32B", num_gpu_blocks_override=10, max_model_len=8192)
+    assert refused(planned(cards(1), profile)).help == (
+        "leave `num-gpu-blocks-override` of `a` out, or write 513 or more: less is enough on no GPU",
+    )
+
+
+@pytest.mark.parametrize("inventory", ["1xA100-PCIE-40GB", "2xRTX3090", "1xL40S"])
+def test_the_largest_fixed_cache_on_offer_starts_as_it_is_predicted(inventory: str) -> None:
+    profile = service("a", "Qwen/Qwen3-14B-FP8", kv_cache_memory_bytes=60 * GIB, max_model_len=8192)
+    found = re.fullmatch(
+        r"write `kv-cache-memory-bytes: (\d+)` or less for `a`", refused(planned(box(inventory), profile)).help[0]
+    )
+    assert found is not None
+    assert planned(box(inventory), changed(profile, kv_cache_memory_bytes=int(found[1]))).is_feasible
