@@ -49,8 +49,7 @@ def _report_failure(failure: OutsideFailure) -> None:
     from orchestrator.cli.terminal import print_findings
     from orchestrator.domain.diagnostics import Report
 
-    with suppress(OSError):
-        print_findings(Report([failure.finding]), {})
+    print_findings(Report([failure.finding]), {})
 
 
 def _report_bug(bug: Exception) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -54,7 +53,7 @@ def plan(
         _print_view(planned, terms=terms)
         print_findings(planned.report, planned.sources)
     else:
-        print_findings(planned.report, planned.sources, output_format, stream=sys.stdout)
+        print_findings(planned.report, planned.sources, output_format, on_stdout=True)
     if not planned.holds:
         raise typer.Exit(planned.exit_code)
     if not as_json and output_format is FindingsFormat.FULL:

@@ -12,7 +12,7 @@ import typer
 
 from orchestrator.cli.exit_codes import ExitCode
 from orchestrator.cli.options import PATHS_DEFAULT, InventoryOption, OfflineOption, PathsArgument, render_command
-from orchestrator.cli.terminal import emit, emit_document, print_findings
+from orchestrator.cli.terminal import emit, emit_document, print_findings, remark
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -69,7 +69,7 @@ def _target(deployment: Deployment, output: str | None) -> Path:
 
 def _mention_what_is_left(target: Path) -> None:
     if target.is_file():
-        typer.echo(f"{target} is left as an earlier run wrote it", err=True)
+        remark(f"{target} is left as an earlier run wrote it\n")
 
 
 def _command(paths: list[str], inventory: str | None) -> str:

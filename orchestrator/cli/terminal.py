@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import TextIO
 
 from orchestrator.domain.diagnostics import Diagnostic, Report
@@ -56,6 +57,13 @@ def emit_document(text: str) -> None:
     _write_out(lambda: sys.stdout.buffer.write(text.encode("utf-8")))
 
 
+def remark(text: str) -> None:
+    """Text on stderr, as far as anybody can still read it."""
+    with suppress(OSError):
+        sys.stderr.write(text)
+        sys.stderr.flush()
+
+
 def _write_out(write: Callable[[], object]) -> None:
     try:
         sys.stdout.flush()
@@ -80,17 +88,14 @@ def print_findings(
     report: Report,
     sources: Mapping[str, str],
     output_format: str = "full",
-    stream: TextIO | None = None,
+    *,
+    on_stdout: bool = False,
 ) -> None:
     """All findings of a run in order of place: on stderr unless they are what was asked for."""
     if not len(report):
         return
     from orchestrator.cli.views.diagnostics import render_findings
 
-    target = sys.stderr if stream is None else stream
-    color = output_format == "full" and colour_wanted(target)
+    color = output_format == "full" and colour_wanted(sys.stdout if on_stdout else sys.stderr)
     text = render_findings(report.in_order(), sources, output_format, color=color)
-    if target is sys.stdout:
-        emit(text)
-    else:
-        print(text, end="", file=target, flush=True)
+    (emit if on_stdout else remark)(text)

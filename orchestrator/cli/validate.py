@@ -11,7 +11,7 @@ import typer
 from orchestrator.cli.exit_codes import ExitCode
 from orchestrator.cli.options import PATHS_DEFAULT, FormatOption, PathsArgument
 from orchestrator.cli.release_option import read_release_option
-from orchestrator.cli.terminal import colour_wanted, emit
+from orchestrator.cli.terminal import colour_wanted, emit, remark
 from orchestrator.cli.views.diagnostics import FindingsFormat
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def validate(
     findings = checked.report.in_order()
     color = output_format is FindingsFormat.FULL and colour_wanted()
     emit(render_findings(findings, checked.sources, output_format, color=color))
-    typer.echo(summary(findings, len(checked.sources)), err=True)
+    remark(f"{summary(findings, len(checked.sources))}\n")
     if checked.report.has_errors:
         raise typer.Exit(ExitCode.FINDINGS)
     if output_format is FindingsFormat.FULL:
