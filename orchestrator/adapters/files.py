@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import stat
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from orchestrator.domain.diagnostics import Diagnostic, Span
@@ -114,14 +115,24 @@ def _missing(path: Path, name: str) -> Diagnostic:
     return _finding("E120", f"`{name}` does not exist", name, help_=help_)
 
 
-def nearest_file_name(path: Path) -> str | None:
-    """The file beside a missing one whose name is most like it, as a path like the missing one."""
+def nearest_file_name(path: Path, *, but: Collection[str] = ()) -> str | None:
+    """The file beside a missing one whose name is most like it, as a path like the missing one. Names are compared
+    without what they end in, which would make any two `.yaml` files alike. Paths in `but` are left out."""
     try:
-        names = [entry.name for entry in os.scandir(path.parent)]
+        beside = sorted((Path(entry.name) for entry in os.scandir(path.parent)), key=_by_ending(path.suffix))
     except (OSError, ValueError):
         return None
-    near = difflib.get_close_matches(path.name, names, n=1, cutoff=0.6)
-    return str(path.parent / near[0]) if near else None
+    names: dict[str, str] = {}
+    for each in beside:
+        if str(path.parent / each) not in but:
+            names.setdefault(each.stem, each.name)
+    near = difflib.get_close_matches(path.stem, names, n=1, cutoff=0.6)
+    return str(path.parent / names[near[0]]) if near else None
+
+
+def _by_ending(suffix: str) -> Callable[[Path], tuple[bool, str]]:
+    """Sorts files that end alike to the front."""
+    return lambda path: (path.suffix != suffix, path.name)
 
 
 def _finding(code: str, message: str, name: str, *, help_: str, note: str = "") -> Diagnostic:

@@ -14,6 +14,7 @@ from orchestrator.adapters.hub_cache import cache_directory, cached_snapshot
 from orchestrator.catalog.derived_models import derive_model
 from orchestrator.catalog.models import find_model, known_models, similar_models
 from orchestrator.domain.diagnostics import Diagnostic
+from orchestrator.domain.failures import OutsideFailure
 from orchestrator.domain.model_config import ModelFacts
 
 _PATH_STARTS = ("/", ".", "~")
@@ -51,7 +52,26 @@ def find_model_facts(
         if derived is not None:
             return _unchecked(derived, revision)
         return cached or _unknown(model, is_offline=is_offline)
-    return read_hub(model, revision)
+    return _from_hub(model, revision)
+
+
+def _from_hub(model: str, revision: str | None) -> ModelFacts | Diagnostic:
+    """What the hub says; where it has no answer, the models of the catalogue that are alike are named too."""
+    try:
+        facts = read_hub(model, revision)
+    except OutsideFailure as failure:
+        raise OutsideFailure(_with_similar(failure.finding, model)) from failure
+    unknown = isinstance(facts, Diagnostic) and facts.code == "E306"
+    return _with_similar(facts, model) if unknown and isinstance(facts, Diagnostic) else facts
+
+
+def _with_similar(finding: Diagnostic, model: str) -> Diagnostic:
+    near = similar_models(model)
+    return replace(finding, help=(_did_you_mean(near), *finding.help)) if near else finding
+
+
+def _did_you_mean(names: tuple[str, ...]) -> str:
+    return "did you mean " + " or ".join(f"`{each}`" for each in names) + "?"
 
 
 def names_a_directory(model: str, base_directory: Path) -> bool:
@@ -133,7 +153,7 @@ def _unknown(model: str, *, is_offline: bool) -> Diagnostic:
         message=f"nothing is known about the model `{model}`",
         notes=(f"it is neither in the Hugging Face cache nor among the {len(known_models())} models of the catalogue",),
         help=(
-            *((("did you mean " + " or ".join(f"`{each}`" for each in near) + "?"),) if near else ()),
+            *((_did_you_mean(near),) if near else ()),
             "give the path of a directory with its config.json and *.safetensors",
             *((ask if is_offline else install,) if _looks_like_an_id(model) else ()),
         ),

@@ -110,12 +110,16 @@ def find_gpu(name: str) -> KnownGpu | None:
     return candidates[0] if len(candidates) == 1 else None
 
 
+_NEAR_ENOUGH = 0.75
+"""`RTX 4900` is near `RTX 4090`; `T1000` is not near `H100`, though half of their signs agree."""
+
+
 def nearest_gpu_names(name: str, count: int = 3) -> tuple[str, ...]:
     """Names of known cards that look like `name`, best first; may be empty."""
     words = _words(name)
     family = tuple(gpu.name for gpu in known_gpus() if words and words <= _all_words(gpu))
     short = {" ".join(_word_list(known)): gpu.name for gpu in known_gpus() for known in (gpu.name, *gpu.aliases)}
-    close = difflib.get_close_matches(" ".join(_word_list(name)), short, n=3 * count, cutoff=0.5)
+    close = difflib.get_close_matches(" ".join(_word_list(name)), short, n=3 * count, cutoff=_NEAR_ENOUGH)
     return tuple(dict.fromkeys((*family, *(short[match] for match in close))))[:count]
 
 

@@ -23,6 +23,7 @@ from orchestrator.domain.units import MIB, ByteRange
 __all__ = ["KnownGpu", "cuda_total_bytes", "find_gpu", "inventory_from_short_form", "known_gpus"]
 
 _GROUP = re.compile(r"\s*(\d{1,9})\s*[xX*]\s*(\S.*?)\s*", re.ASCII)
+_OTHER_JOINTS = re.compile(r"\s*[,;&/]\s*")
 _MOST_GPUS = 64
 _PCIE_WIDTH = 16
 _RESERVE_ERROR = 16 * MIB
@@ -65,6 +66,8 @@ def inventory_from_short_form(text: str) -> Inventory | Diagnostic:
     driver keeps for itself is taken), in x16 slots under one host bridge, with NVLink where the card has it.
     """
     cards: list[KnownGpu] = []
+    if (joined := _with_plus(text)) is not None:
+        return _not_a_short_form(text, text, f"join the groups with `+`: `{joined}`")
     for part in text.split("+"):
         group = _read_group(part, text)
         if isinstance(group, Diagnostic):
@@ -85,8 +88,16 @@ def _read_group(part: str, text: str) -> tuple[int, KnownGpu] | Diagnostic:
     return (int(match[1]), card) if card is not None else _no_such_card(match[2])
 
 
-def _not_a_short_form(part: str, text: str) -> Diagnostic:
-    help_lines = ["write a count, `x` and a card, such as `3xRTX4090` or `2xA100-80GB+1xL4`"]
+def _with_plus(text: str) -> str | None:
+    """The text with `+` between its groups, where it has something else there; None where that makes no sense."""
+    joined = _OTHER_JOINTS.sub("+", text.strip())
+    groups = [_GROUP.fullmatch(part) for part in joined.split("+")]
+    is_known = all(group is not None and find_gpu(group[2]) is not None for group in groups)
+    return joined if is_known and joined.count("+") > text.count("+") else None
+
+
+def _not_a_short_form(part: str, text: str, *first: str) -> Diagnostic:
+    help_lines = [*first, "write a count, `x` and a card, such as `3xRTX4090` or `2xA100-80GB+1xL4`"]
     if find_gpu(part) is not None:
         help_lines.insert(0, f"for one such card write `1x{part.strip()}`")
     return Diagnostic(

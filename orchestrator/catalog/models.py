@@ -55,15 +55,25 @@ def raw_config(model_id: str) -> Mapping[str, object] | None:
 
 
 def similar_models(model_id: str, count: int = 3) -> tuple[str, ...]:
-    """Models of the catalogue to suggest for an id: other forms of the same model first, then names that look alike."""
+    """Models of the catalogue to suggest for an id: the same model first (in the same form, of the same maker, before
+    others), then names that look alike."""
     base = _base_name(model_id)
     same = [known for known in known_models() if _base_name(known) == base and known.lower() != model_id.lower()]
+    same.sort(key=lambda known: (_form_words(known) != _form_words(model_id), _maker(known) != _maker(model_id)))
     names = {known.lower(): known for known in known_models()}
     short = {known.lower().rpartition("/")[2]: known for known in known_models()}
     alike = difflib.get_close_matches(model_id.lower(), names, n=count, cutoff=0.75)
     alike_in_name = difflib.get_close_matches(model_id.lower().rpartition("/")[2], short, n=count, cutoff=0.75)
     found = (*same, *(names[each] for each in alike), *(short[each] for each in alike_in_name))
     return tuple(dict.fromkeys(found))[:count]
+
+
+def _form_words(model_id: str) -> frozenset[str]:
+    return frozenset(word.lower() for word in _FORM.findall(model_id.rpartition("/")[2]))
+
+
+def _maker(model_id: str) -> str:
+    return model_id.rpartition("/")[0].lower()
 
 
 def forms_of(facts: ModelFacts) -> tuple[ModelFacts, ...]:

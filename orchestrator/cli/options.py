@@ -25,9 +25,23 @@ InventoryOption = Annotated[
     ),
 ]
 OfflineOption = Annotated[bool, typer.Option("--offline", help="Never ask a hub for model facts.")]
+
+
+def _read_format(text: str) -> FindingsFormat:
+    known = [each.value for each in FindingsFormat]
+    if text not in known:
+        raise typer.BadParameter(f"`{text}` is no format; choose from {', '.join(known)}")
+    return FindingsFormat(text)
+
+
 FormatOption = Annotated[
     FindingsFormat,
-    typer.Option("--format", help="Findings: full for people, concise for editors, json for programs, github for CI."),
+    typer.Option(
+        "--format",
+        parser=_read_format,
+        metavar="|".join(each.value for each in FindingsFormat),
+        help="Findings: full for people, concise for editors, json for programs, github for CI.",
+    ),
 ]
 
 

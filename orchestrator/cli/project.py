@@ -6,15 +6,16 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestrator.adapters.files import read_text
+from orchestrator.adapters.files import nearest_file_name, read_text
 from orchestrator.domain.diagnostics import Diagnostic, Report, Severity, Span
 from orchestrator.domain.profile import Deployment, ServiceProfile
 from orchestrator.domain.release import Release
 
 if TYPE_CHECKING:
-    from orchestrator.config.load import Outline
+    from orchestrator.config.load import Outline, ServiceOutline
     from orchestrator.config.yaml_nodes import Document
 
 _SUFFIXES = (".yaml", ".yml")
@@ -55,9 +56,13 @@ def read_project(paths: Sequence[str], *, release: Release | None = None) -> Pro
     return Project(deployment=single, report=report, sources=checked.sources)
 
 
-def check_files(paths: Sequence[str], *, release: Release | None = None) -> CheckedFiles:
-    """Every deployment that files or directories spell, all of them checked in one run."""
-    reader = _Reader(release)
+def check_files(paths: Sequence[str], *, release: Release | None = None, with_models: bool = False) -> CheckedFiles:
+    """Every deployment that files or directories spell, all of them checked in one run.
+
+    `with_models` adds what the catalogue's facts about a model say against its flags. Whoever plans leaves it out:
+    the planner looks at the facts itself, those of local directories and of the hub too.
+    """
+    reader = _Reader(release, with_models=with_models)
     deployments = [each for group in _grouped(paths, reader) for each in reader.read_group(group)]
     if not deployments and not reader.report.has_errors:
         reader.report.add(_nothing_there(paths))
@@ -113,10 +118,11 @@ def _plain(path: str) -> str:
 class _Reader:
     """Reads every file once, joins what belongs together, and collects the findings."""
 
-    def __init__(self, release: Release | None) -> None:
+    def __init__(self, release: Release | None, *, with_models: bool) -> None:
         self.report = Report()
         self.sources: dict[str, str] = {}
         self._release = release
+        self._with_models = with_models
         self._documents: dict[str, Document | None] = {}
         self._outlines: dict[str, Outline] = {}
 
@@ -160,7 +166,7 @@ class _Reader:
         if key not in self._documents:
             text = read_text(path)
             if isinstance(text, Diagnostic):
-                self.report.add(_at_the_list(text, listed_at))
+                self.report.add(_at_the_list(text, path, listed_at, self._listed_beside(listed_at)))
                 self._documents[key] = None
             else:
                 self.sources[path] = text
@@ -181,6 +187,13 @@ class _Reader:
             self._load(each, documents[0])
         return found
 
+    def _listed_beside(self, listed_at: Span | None) -> frozenset[str]:
+        """Everything that the deployment lists in which this place is."""
+        outline = self._outlines.get(listed_at.file) if listed_at else None
+        directory = os.path.dirname(listed_at.file) if listed_at else ""
+        names = outline.service_files if outline else ()
+        return frozenset(_plain(os.path.join(directory, name)) for name, _ in names)
+
     def _listed(self, document: Document) -> list[tuple[str, Span]]:
         """The service files that a deployment lists, each once, as paths that can be opened."""
         directory = os.path.dirname(document.file)
@@ -195,38 +208,54 @@ class _Reader:
 
         key = document.file if document else ""
         if key not in self._outlines:
-            outline = outline_of(document) if document else Outline()
-            self._outlines[key] = replace(outline, release=self._release) if self._release else outline
+            alone = Outline(release=self._release) if self._release else Outline()
+            self._outlines[key] = outline_of(document, chosen=self._release) if document else alone
         return self._outlines[key]
 
     def _read_deployment(self, document: Document) -> Deployment | None:
         from orchestrator.config.load import kind_of
 
-        services: list[ServiceProfile | None] = []
+        services: list[Document | None] = []
         for path, span in self._listed(document):
             service = self._document(path, span)
             if service is not None and kind_of(service) == "deployment":
-                self.report.add(_not_a_service(path, span))
+                self.report.add(_not_a_service(path, span, is_itself=service is document))
                 service = None
-            services.append(self._load(service, document) if service else None)
+            services.append(service)
         return self._join(document, services)
 
     def _load(self, service: Document, deployment: Document | None) -> ServiceProfile | None:
         from orchestrator.config.load import load_service
 
-        return load_service(service, self.report, self._outline(deployment))
+        directory = os.path.dirname(service.file)
 
-    def _join(self, document: Document, services: Sequence[ServiceProfile | None]) -> Deployment | None:
+        def stands_for_directory(model: str) -> bool:
+            return os.path.isdir(os.path.join(directory, model))
+
+        asked = stands_for_directory if self._with_models else None
+        return load_service(service, self.report, self._outline(deployment), stands_for_directory=asked)
+
+    def _load_all(
+        self, services: Sequence[Document | None], deployment: Document | None
+    ) -> tuple[list[ServiceProfile], list[ServiceOutline]]:
+        """The services that are free of errors, and the outlines of all that could be read."""
+        from orchestrator.config.load import outline_of_service
+
+        readable = [service for service in services if service is not None]
+        loaded = [self._load(service, deployment) for service in readable]
+        return [each for each in loaded if each is not None], [outline_of_service(each) for each in readable]
+
+    def _join(self, document: Document, services: Sequence[Document | None]) -> Deployment | None:
         from orchestrator.config.join import check_together, join
         from orchestrator.config.load import load_deployment
 
-        loaded = [service for service in services if service is not None]
-        file = load_deployment(document, self.report)
+        loaded, outlines = self._load_all(services, document)
+        file = load_deployment(document, self.report, chosen=self._release)
         if file is None:
-            self.report.extend(check_together(loaded))
+            self.report.extend(check_together(outlines))
             return None
         file = replace(file, release=self._release) if self._release else file
-        deployment = join(file, loaded, self.report)
+        deployment = join(file, loaded, self.report, outlines)
         return deployment if len(loaded) == len(services) else None
 
     def _services_alone(self, directory: str, services: list[Document]) -> list[Deployment]:
@@ -243,13 +272,12 @@ class _Reader:
         for each in beside:
             owned = by_deployment.get(each.file)
             if owned:
-                found.append(self._join(each, [self._load(service, each) for service in owned]))
+                found.append(self._join(each, owned))
         if alone := by_deployment.get("", []):
             release = self._outline(None).release
             self.report.add(_without_deployment(alone, release, is_chosen=self._release is not None))
-            loaded = [self._load(service, None) for service in alone]
-            whole = [service for service in loaded if service is not None]
-            deployment = without_file(release, whole, self.report)
+            whole, outlines = self._load_all(alone, None)
+            deployment = without_file(release, whole, self.report, outlines)
             found.append(deployment if len(whole) == len(alone) else None)
         return [deployment for deployment in found if deployment is not None]
 
@@ -280,14 +308,20 @@ _PROJECT_KEY = re.compile(r"^[\ufeff\"' ]*project\b", re.MULTILINE)
 
 def _yaml_names(directory: str) -> list[str]:
     with os.scandir(directory) as entries:
-        return sorted(each.name for each in entries if each.name.endswith(_SUFFIXES) and not each.name.startswith("."))
+        visible = (each for each in entries if each.name.endswith(_SUFFIXES) and not each.name.startswith("."))
+        return sorted(each.name for each in visible if not each.is_dir())
 
 
-def _at_the_list(finding: Diagnostic, listed_at: Span | None) -> Diagnostic:
-    """A file that cannot be read is the fault of the line that names it; one with bad bytes is its own."""
+def _at_the_list(finding: Diagnostic, path: str, listed_at: Span | None, listed: frozenset[str]) -> Diagnostic:
+    """A file that cannot be read is the fault of the line that names it; one with bad bytes is its own. A file that is
+    listed already is not offered for one that is missing."""
     if listed_at is None or finding.code == "E123":
         return finding
-    return replace(finding, span=listed_at, label="listed here")
+    finding = replace(finding, span=listed_at, label="listed here")
+    if finding.code != "E120" or nearest_file_name(Path(path)) is None:
+        return finding
+    near = nearest_file_name(Path(path), but=listed)
+    return replace(finding, help=(f"did you mean `{near}`?" if near else "write that file, or remove it here",))
 
 
 def _no_profile(file: str) -> Diagnostic:
@@ -311,10 +345,10 @@ def _not_listed(document: Document, deployment_file: str) -> Diagnostic:
     )
 
 
-def _not_a_service(path: str, listed_at: Span) -> Diagnostic:
+def _not_a_service(path: str, listed_at: Span, *, is_itself: bool) -> Diagnostic:
     return Diagnostic(
         code="E138",
-        message=f"`{path}` is a deployment file",
+        message=f"`{path}` lists itself" if is_itself else f"`{path}` is a deployment file",
         span=listed_at,
         label="wants a service file",
         help=("list service files only",),

@@ -15,8 +15,10 @@ def read_release_option(text: str | None) -> Release | None:
 
     release = Release.parse(text)
     if release is None:
-        raise typer.BadParameter(f"not a vLLM release: {text!r} (such as {NEWEST})", param_hint="--release")
+        raise typer.BadParameter(
+            f"not a vLLM release: `{text}`; write one in full, such as {NEWEST}", param_hint="'--release'"
+        )
     if not is_known(release):
         known = f"known are {KNOWN_RELEASES[0]} to {NEWEST}; the nearest one is {closest_known(release)}"
-        raise typer.BadParameter(f"vLLM {release} is not known here ({known})", param_hint="--release")
+        raise typer.BadParameter(f"vLLM {release} is not known here ({known})", param_hint="'--release'")
     return release

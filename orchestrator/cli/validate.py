@@ -13,6 +13,7 @@ from orchestrator.cli.options import PATHS_DEFAULT, FormatOption, PathsArgument
 from orchestrator.cli.release_option import read_release_option
 from orchestrator.cli.terminal import colour_wanted, emit, remark
 from orchestrator.cli.views.diagnostics import FindingsFormat
+from orchestrator.domain.release import Release
 
 if TYPE_CHECKING:
     from orchestrator.cli.project import CheckedFiles
@@ -31,7 +32,7 @@ def validate(
     from orchestrator.cli.views.diagnostics import render_findings, summary
 
     asked = paths or [PATHS_DEFAULT]
-    checked = check_files(asked, release=read_release_option(release))
+    checked = check_files(asked, release=read_release_option(release), with_models=True)
     findings = checked.report.in_order()
     color = output_format is FindingsFormat.FULL and colour_wanted()
     emit(render_findings(findings, checked.sources, output_format, color=color))
@@ -45,8 +46,17 @@ def validate(
 def _what_was_checked(asked: Sequence[str], checked: CheckedFiles) -> list[str]:
     lines = [
         f"{each.project}: {len(each.services)} service{'' if len(each.services) == 1 else 's'} "
-        f"valid for vLLM {each.release}."
+        f"valid {_by_which_rules(each.release)}."
         for each in checked.deployments
     ]
     command = shlex.join(["orchestrate", "plan", *([] if list(asked) == [PATHS_DEFAULT] else asked)])
     return [*lines, f"Next: `{command}` shows where they run and whether they start."]
+
+
+def _by_which_rules(release: Release) -> str:
+    """`for vLLM 0.32.0`; for a release that is not known, by the rules of which one."""
+    from orchestrator.engine.releases import closest_known, is_known
+
+    if is_known(release):
+        return f"for vLLM {release}"
+    return f"by the rules of vLLM {closest_known(release)} (vLLM {release} is not known here)"

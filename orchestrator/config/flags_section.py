@@ -102,7 +102,7 @@ def check_effective(flags: EffectiveFlags, release: Release) -> list[Diagnostic]
     if len(flags.values) > MAX_FLAGS:
         return [_too_many(flags)]
     problems = [*check_flags(flags.values, release), *_unknown_names(flags.own.broken, release)]
-    return [_finding(problem, flags, release) for problem in problems]
+    return [finding_about(problem, flags, release) for problem in problems]
 
 
 def _unknown_names(keys: Iterable[str], release: Release) -> Iterator[FlagProblem]:
@@ -121,7 +121,8 @@ def _too_many(flags: EffectiveFlags) -> Diagnostic:
     )
 
 
-def _finding(problem: FlagProblem, flags: EffectiveFlags, release: Release) -> Diagnostic:
+def finding_about(problem: FlagProblem, flags: EffectiveFlags, release: Release) -> Diagnostic:
+    """A problem at its line in the service's or the deployment's file."""
     flag = problem.flag
     if not flag:
         span = flags.own.places.key(flags.own.path)

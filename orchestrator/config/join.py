@@ -6,7 +6,8 @@ import ipaddress
 import re
 from collections.abc import Iterator, Sequence
 
-from orchestrator.config.load import DeploymentFile, check_port
+from orchestrator.config.load import DeploymentFile, ServiceOutline, check_port
+from orchestrator.config.tree_values import clipped
 from orchestrator.domain.diagnostics import Diagnostic, Report, Severity
 from orchestrator.domain.profile import Caches, Deployment, KeyPath, Places, Ports, Secrets, ServiceProfile
 from orchestrator.domain.release import Release
@@ -16,10 +17,16 @@ _TAG = re.compile(r":(?P<tag>[A-Za-z0-9_][A-Za-z0-9_.-]*)\Z", re.ASCII)
 _RELEASE_IN_TAG = re.compile(r"v?\d+\.\d+\.\d+(?:\.post\d+)?", re.ASCII)
 
 
-def join(file: DeploymentFile, services: Sequence[ServiceProfile], report: Report) -> Deployment | None:
-    """The deployment with its services, or None if and only if an error was added to the report."""
+def join(
+    file: DeploymentFile,
+    services: Sequence[ServiceProfile],
+    report: Report,
+    outlines: Sequence[ServiceOutline] | None = None,
+) -> Deployment | None:
+    """The deployment with its services, or None if and only if an error was added to the report. `outlines` are those
+    of all its services, where some of them could not be loaded."""
     findings = [
-        *check_together(services),
+        *check_together(outlines if outlines is not None else services),
         *_too_few_ports(file, services),
         *check_port(file.ports.first, ("ports", "first"), file.places),
         *_open_to_the_network(file),
@@ -40,7 +47,12 @@ def join(file: DeploymentFile, services: Sequence[ServiceProfile], report: Repor
     )
 
 
-def without_file(release: Release, services: Sequence[ServiceProfile], report: Report) -> Deployment | None:
+def without_file(
+    release: Release,
+    services: Sequence[ServiceProfile],
+    report: Report,
+    outlines: Sequence[ServiceOutline] | None = None,
+) -> Deployment | None:
     """Services that no deployment names, with the defaults of everything a deployment would say."""
     file = DeploymentFile(
         project="default",
@@ -51,43 +63,49 @@ def without_file(release: Release, services: Sequence[ServiceProfile], report: R
         secrets=Secrets(),
         places=Places(services[0].places.file if services else ""),
     )
-    return join(file, services, report)
+    return join(file, services, report, outlines)
 
 
-def check_together(services: Sequence[ServiceProfile]) -> Iterator[Diagnostic]:
+AnyService = ServiceProfile | ServiceOutline
+
+
+def check_together(services: Sequence[AnyService]) -> Iterator[Diagnostic]:
     """What several services cannot have at once, whatever the deployment file says."""
     yield from _same_names(services)
     yield from _same_ports(services)
 
 
-def _same_names(services: Sequence[ServiceProfile]) -> Iterator[Diagnostic]:
-    first: dict[str, ServiceProfile] = {}
+def _same_names(services: Sequence[AnyService]) -> Iterator[Diagnostic]:
+    first: dict[str, AnyService] = {}
     for service in services:
+        if service.name is None:
+            continue
         other = first.setdefault(service.name, service)
         if other is not service:
             note = f"the other one is {_place(other, ('service',))}"
-            message = f"two services are called `{service.name}`"
+            message = f"two services are called `{clipped(service.name)}`"
             span = service.places.value(("service",))
             yield Diagnostic(code="E130", message=message, span=span, notes=(note,), help=("rename one of them",))
 
 
-def _same_ports(services: Sequence[ServiceProfile]) -> Iterator[Diagnostic]:
-    first: dict[int, ServiceProfile] = {}
+def _same_ports(services: Sequence[AnyService]) -> Iterator[Diagnostic]:
+    first: dict[int, AnyService] = {}
     for service in services:
         if service.port is None:
             continue
         other = first.setdefault(service.port, service)
         if other is not service:
+            by = f"`{clipped(other.name)}`" if other.name is not None else "another service"
             yield Diagnostic(
                 code="E131",
-                message=f"port {service.port} is taken by `{other.name}`",
+                message=f"port {service.port} is taken by {by}",
                 span=service.places.value(("port",)),
-                notes=(f"`{other.name}` takes it at {_place(other, ('port',))}",),
+                notes=(f"{by} takes it at {_place(other, ('port',))}",),
                 help=("choose another port, or remove the key: a free one is given out",),
             )
 
 
-def _place(service: ServiceProfile, path: KeyPath) -> str:
+def _place(service: AnyService, path: KeyPath) -> str:
     span = service.places.value(path)
     return f"{span.file}:{span.line}:{span.column}"
 

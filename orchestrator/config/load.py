@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from posixpath import normpath
 
-from orchestrator.config.checks_of_text import GPU
+from orchestrator.config.checks_of_text import FILE_NAME, GPU
 from orchestrator.config.flags_section import (
     EffectiveFlags,
     FlagsSection,
@@ -15,6 +15,9 @@ from orchestrator.config.flags_section import (
     flags_section,
     merge_flags,
 )
+from orchestrator.config.hints import hint_for_deployment, hint_for_service
+from orchestrator.config.known_models import StandsForDirectory, check_known_model
+from orchestrator.config.release_key import check_release, note_about_stand_in, readable_release
 from orchestrator.config.scalars import Scalar
 from orchestrator.config.secret_shapes import looks_like_secret, names_a_secret
 from orchestrator.config.structure import check_structure, keys_of
@@ -27,7 +30,7 @@ from orchestrator.domain.release import Release
 from orchestrator.engine.canonical import ROPE_FLAGS, canonical_flags
 from orchestrator.engine.flag_values import as_positive_integer
 from orchestrator.engine.flags import flags as flags_of
-from orchestrator.engine.releases import KNOWN_RELEASES, NEWEST, closest_known, is_known
+from orchestrator.engine.releases import NEWEST
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,52 +68,54 @@ def kind_of(document: Document) -> str:
     return "service" if document.keys & keys_of(ServiceSection) else "other"
 
 
-def outline_of(document: Document) -> Outline:
-    """The outline of a deployment file. Never fails: what cannot be read is left out."""
+def outline_of(document: Document, *, chosen: Release | None = None) -> Outline:
+    """The outline of a deployment file, under the `chosen` release if there is one. Never fails: what cannot be read
+    is left out, and so are names that no service file may have."""
     if document.root is None:
-        return Outline(file=document.file)
+        return Outline(file=document.file, release=chosen or NEWEST)
     places = places_of(document.root, document.file)
     return Outline(
         file=document.file,
-        release=_readable_release(document.root) or NEWEST,
+        release=chosen or readable_release(document.root) or NEWEST,
         defaults=flags_section(document.root, ("defaults", "vllm"), places),
         service_files=tuple(_service_files(document.root, document.file)),
     )
-
-
-def _readable_release(root: MappingNode) -> Release | None:
-    entry = root.entries.get("vllm-release")
-    node = entry.node if entry else None
-    return Release.parse(node.value) if isinstance(node, ScalarNode) and isinstance(node.value, str) else None
 
 
 def _service_files(root: MappingNode, file: str) -> Iterator[tuple[str, Span]]:
     entry = root.entries.get("services")
     items = entry.node.items if entry and isinstance(entry.node, SequenceNode) else ()
     for item in items:
-        if isinstance(item, ScalarNode) and isinstance(item.value, str):
+        if isinstance(item, ScalarNode) and isinstance(item.value, str) and FILE_NAME.fits(item.value):
             yield item.value, item.place.span(file)
 
 
-def load_deployment(document: Document, report: Report) -> DeploymentFile | None:
-    """The deployment, or None if and only if an error was added to the report."""
+def load_deployment(document: Document, report: Report, *, chosen: Release | None = None) -> DeploymentFile | None:
+    """The deployment, or None if and only if an error was added to the report. `chosen` is the release that takes the
+    place of the pinned one."""
     findings = list(document.findings)
-    loaded = _deployment(document, document.root, findings) if document.root else None
+    loaded = _deployment(document, document.root, findings, chosen) if document.root else None
     report.extend(findings)
     return None if any(finding.is_error for finding in findings) else loaded
 
 
-def _deployment(document: Document, root: MappingNode, findings: list[Diagnostic]) -> DeploymentFile | None:
-    outline = outline_of(document)
+def _deployment(
+    document: Document, root: MappingNode, findings: list[Diagnostic], chosen: Release | None
+) -> DeploymentFile | None:
+    outline = outline_of(document, chosen=chosen)
     belongs = _where_keys_of_deployments_belong(outline.release)
-    section, problems = check_structure(root, document.file, DeploymentSection, belongs=belongs)
+    section, problems = check_structure(
+        root, document.file, DeploymentSection, belongs=belongs, hint=hint_for_deployment
+    )
     findings.extend(problems)
     findings.extend(check_null_flags(outline.defaults, None, outline.release))
     findings.extend(_listed_twice(outline))
-    release = _readable_release(root)
+    release = readable_release(root)
     places = outline.defaults.places
     if release is not None:
-        findings.extend(_check_release(release, places))
+        findings.extend(check_release(release, places))
+    elif chosen is None:
+        findings.append(note_about_stand_in(places))
     if section is None or release is None:
         return None
     return DeploymentFile(
@@ -121,28 +126,6 @@ def _deployment(document: Document, root: MappingNode, findings: list[Diagnostic
         caches=Caches(huggingface=section.caches.huggingface, vllm=section.caches.vllm),
         secrets=Secrets(api_key=section.secrets.api_key, hf_token=section.secrets.hf_token),
         places=places,
-    )
-
-
-def _check_release(release: Release, places: Places) -> Iterator[Diagnostic]:
-    oldest = KNOWN_RELEASES[0]
-    span = places.value(("vllm-release",))
-    if is_known(release):
-        return
-    known = f"known are the releases from {oldest} to {NEWEST}"
-    if release < oldest:
-        message = f"vLLM {release} is older than any release known here"
-        yield Diagnostic(code="E140", message=message, span=span, notes=(known,), help=(f"pin {oldest} or later",))
-        return
-    rules = closest_known(release)
-    yield Diagnostic(
-        code="W133",
-        message=f"vLLM {release} is not known here",
-        severity=Severity.WARNING,
-        span=span,
-        label=f"checked by the rules of {rules}",
-        notes=(known,),
-        help=(f"pin {rules}, or update orchestrate",),
     )
 
 
@@ -159,26 +142,66 @@ def _listed_twice(outline: Outline) -> Iterator[Diagnostic]:
         yield Diagnostic(code="E134", message=message, span=span, label="listed again", notes=(note,), help=(help_,))
 
 
-def load_service(document: Document, report: Report, outline: Outline) -> ServiceProfile | None:
-    """The service under the defaults of its deployment, or None if and only if an error was added to the report."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceOutline:
+    """What one service must not have in common with others, as far as it can be read even when the rest is wrong."""
+
+    places: Places
+    name: str | None = None
+    port: int | None = None
+
+
+def outline_of_service(document: Document) -> ServiceOutline:
+    """The outline of a service file. Never fails: what cannot be read is None."""
+    if document.root is None:
+        return ServiceOutline(places=Places(document.file))
+    name, port = (_scalar_at(document.root, key) for key in ("service", "port"))
+    return ServiceOutline(
+        name=name if isinstance(name, str) else None,
+        port=as_positive_integer(port),
+        places=places_of(document.root, document.file),
+    )
+
+
+def _scalar_at(root: MappingNode, key: str) -> Scalar:
+    entry = root.entries.get(key)
+    return entry.node.value if entry and isinstance(entry.node, ScalarNode) else None
+
+
+def load_service(
+    document: Document, report: Report, outline: Outline, *, stands_for_directory: StandsForDirectory | None = None
+) -> ServiceProfile | None:
+    """The service under the defaults of its deployment, or None if and only if an error was added to the report.
+
+    With `stands_for_directory`, flags are also checked against what the catalogue knows of the model; it says whether
+    a model's name means a directory instead, and is asked only when there is something to say.
+    """
     findings = list(document.findings)
-    loaded = _service(document, document.root, outline, findings) if document.root else None
+    loaded = _service(document, document.root, outline, findings, stands_for_directory) if document.root else None
     report.extend(findings)
     return None if any(finding.is_error for finding in findings) else loaded
 
 
 def _service(
-    document: Document, root: MappingNode, outline: Outline, findings: list[Diagnostic]
+    document: Document,
+    root: MappingNode,
+    outline: Outline,
+    findings: list[Diagnostic],
+    stands_for_directory: StandsForDirectory | None,
 ) -> ServiceProfile | None:
     release = outline.release
     places = places_of(root, document.file)
     belongs = _where_keys_of_services_belong(release)
-    section, problems = check_structure(root, document.file, ServiceSection, belongs=belongs)
+    section, problems = check_structure(root, document.file, ServiceSection, belongs=belongs, hint=hint_for_service)
     findings.extend(problems)
     own = flags_section(root, ("vllm",), places)
     effective = merge_flags(own, outline.defaults, release)
     findings.extend(check_null_flags(own, outline.defaults, release))
-    findings.extend(check_effective(effective, release))
+    about_flags = check_effective(effective, release)
+    findings.extend(about_flags)
+    model = _scalar_at(root, "model")
+    if stands_for_directory and isinstance(model, str) and not any(finding.is_error for finding in about_flags):
+        findings.extend(check_known_model(model, effective, release, stands_for_directory))
     findings.extend(_check_environment(root, document.file))
     findings.extend(_check_gpus(root, effective, release, places))
     if section is None:

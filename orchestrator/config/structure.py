@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
@@ -20,6 +20,8 @@ from orchestrator.domain.profile import KeyPath
 AnySection = TypeVar("AnySection", bound=Section)
 ForeignKeyHelp = Callable[[KeyPath], str | None]
 """Where a key that is unknown at its place belongs, when that is known."""
+Hint = Callable[[KeyPath, str], str | None]
+"""What to write instead of a text that does not fit at a place, where something better than an example is known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,14 +48,22 @@ class _Problem:
 
 
 def check_structure(
-    root: MappingNode, file: str, table: type[AnySection], *, belongs: ForeignKeyHelp
+    root: MappingNode, file: str, table: type[AnySection], *, belongs: ForeignKeyHelp, hint: Hint
 ) -> tuple[AnySection | None, list[Diagnostic]]:
     """The section that the tree spells, or None with at least one finding unless a broken value is to blame."""
     try:
         return table.model_validate(as_value(root)), []
     except ValidationError as error:
         problems = (_located(each, root, file) for each in error.errors(include_url=False, include_input=False))
-        return None, [_finding(problem, table, belongs) for problem in problems if problem is not None]
+        found = (problem for problem in problems if problem is not None)
+        return None, [_with_hint(_finding(problem, table, belongs), problem, hint) for problem in found]
+
+
+def _with_hint(finding: Diagnostic, problem: _Problem, hint: Hint) -> Diagnostic:
+    if problem.is_on_key or problem.kind == "missing" or not isinstance(problem.node, ScalarNode):
+        return finding
+    better = hint(problem.path, problem.node.text)
+    return replace(finding, help=(better,)) if better else finding
 
 
 def _located(error: Mapping[str, Any], root: MappingNode, file: str) -> _Problem | None:

@@ -61,7 +61,8 @@ def summary(findings: Iterable[Diagnostic], number_of_files: int) -> str:
     """One line that counts: `2 errors, 1 warning in 3 files`."""
     counts = _counts(findings)
     parts = [_counted(counts[severity], severity.value) for severity in Severity if counts[severity]]
-    return f"{', '.join(parts) or 'no findings'} in {_counted(number_of_files, 'file')}"
+    where = f" in {_counted(number_of_files, 'file')}" if number_of_files else "; no file was read"
+    return f"{', '.join(parts) or 'no findings'}{where}"
 
 
 def _counts(findings: Iterable[Diagnostic]) -> dict[Severity, int]:

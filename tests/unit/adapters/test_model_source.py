@@ -141,12 +141,12 @@ CODE = (
     "import sys; from pathlib import Path\n"
     "{before}\n"
     "from orchestrator.adapters.model_source import find_model_facts\n"
-    "print(find_model_facts('org/tiny', None, offline=False, base_directory=Path('/')))"
+    "print(find_model_facts('{model}', None, offline=False, base_directory=Path('/')))"
 )
 
 
-def in_a_process_of_its_own(before: str, **environment: str) -> str:
-    code = CODE.format(before=before)
+def in_a_process_of_its_own(before: str, model: str = "org/tiny", **environment: str) -> str:
+    code = CODE.format(before=before, model=model)
     finished = subprocess.run(
         [sys.executable, "-c", code], env=os.environ | environment, capture_output=True, text=True, check=False
     )
@@ -158,6 +158,24 @@ def test_what_nobody_here_knows_is_asked_of_the_hub(tmp_path: Path) -> None:
     with running_hub(Hub(models={"org/tiny": write_tiny_model(tmp_path / "tiny")})) as hub:
         said = in_a_process_of_its_own("", HF_ENDPOINT=hub.endpoint, HF_HOME=str(tmp_path))
     assert "safetensors headers of org/tiny on the hub" in said
+
+
+CATCHING = (
+    "import orchestrator.adapters.model_source as source; from orchestrator.domain.failures import OutsideFailure\n"
+    "try: source.find_model_facts('Qwen/Qwen3-8C', None, offline=False, base_directory=Path('/'))\n"
+    "except OutsideFailure as failure: print(failure.finding)\n"
+)
+
+
+def test_a_hub_that_cannot_be_reached_leaves_the_names_that_are_near(tmp_path: Path) -> None:
+    with running_hub(Hub(models={})) as hub:
+        unknown = in_a_process_of_its_own("", "Qwen/Qwen3-8C", HF_ENDPOINT=hub.endpoint, HF_HOME=str(tmp_path))
+        closed = hub.endpoint
+    assert "E306" in unknown
+    assert "did you mean `Qwen/Qwen3-8B`" in unknown
+    said = in_a_process_of_its_own(CATCHING + "sys.exit()", HF_ENDPOINT=closed, HF_HOME=str(tmp_path))
+    assert "E311" in said
+    assert "did you mean `Qwen/Qwen3-8B`" in said
 
 
 def test_without_the_extra_the_help_names_it(tmp_path: Path) -> None:

@@ -86,7 +86,25 @@ def test_names_near_a_wrong_one_start_with_its_family() -> None:
         "NVIDIA RTX 6000 Ada Generation",
         "NVIDIA RTX PRO 6000 Blackwell Server Edition",
     )
+    assert nearest_gpu_names("RTX4900")[0] == "NVIDIA GeForce RTX 4090"
+
+
+def test_a_card_that_shares_a_number_only_is_not_near() -> None:
+    assert nearest_gpu_names("T1000") == ()
     assert nearest_gpu_names("") == ()
+
+
+@pytest.mark.parametrize("text", ["2xL4,1xT4", "2xL4, 1xT4", "2xL4;1xT4", " 2xL4 & 1xT4"])
+def test_groups_that_are_joined_by_something_else_are_shown_with_a_plus(text: str) -> None:
+    finding = inventory_from_short_form(text)
+    assert isinstance(finding, Diagnostic)
+    assert (finding.code, finding.help[0]) == ("E450", "join the groups with `+`: `2xL4+1xT4`")
+
+
+def test_a_comma_in_nonsense_is_no_joint() -> None:
+    finding = inventory_from_short_form("2xL4,nonsense")
+    assert isinstance(finding, Diagnostic)
+    assert finding.code == "E451"
 
 
 @pytest.mark.parametrize("known", known_gpus(), ids=lambda known: known.name)

@@ -148,6 +148,8 @@ def test_kinds_of_layers_are_told_apart() -> None:
         ("Qwen/Qwen3-32B-AWQQ", "Qwen/Qwen3-32B-AWQ"),
         ("unsloth/Qwen3-8B-bnb-4bit", "Qwen/Qwen3-8B"),
         ("Qwen3-8B", "Qwen/Qwen3-8B"),
+        ("meta-llama/Meta-Llama-3.1-8B-Instruct", "meta-llama/Llama-3.1-8B-Instruct"),
+        ("someone/Llama-3.1-8B-Instruct-FP8", "RedHatAI/Meta-Llama-3.1-8B-Instruct-FP8"),
         ("Qwen/Qwen3-14B-GPTQ", "Qwen/Qwen3-14B"),
     ],
 )

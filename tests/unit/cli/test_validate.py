@@ -122,7 +122,7 @@ def test_a_missing_path_is_a_finding(project: Path) -> None:
 
     assert result.exit_code == 1
     assert result.stdout == "error[E120]: `configz` does not exist\n --> configz\n  = help: did you mean `configs`?\n\n"
-    assert result.stderr == "1 error in 0 files\n"
+    assert result.stderr == "1 error; no file was read\n"
 
 
 def test_no_color_and_pipes_are_respected(project: Path) -> None:
@@ -167,3 +167,43 @@ def test_commands_load_nothing_heavy_until_they_run() -> None:
     )
 
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_a_release_that_is_not_known_is_not_promised_anything(project: Path) -> None:
+    (project / "deployment.yaml").write_text("project: tiers\nvllm-release: 1.0.0\nservices: [mini.yaml]\n")
+
+    assert run("validate").stdout.splitlines()[-2] == (
+        "tiers: 1 service valid by the rules of vLLM 0.33.0 (vLLM 1.0.0 is not known here)."
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--format", "sarif"), "'--format': `sarif` is no format; choose from full, concise, json, github"),
+        (("--release", "x"), "'--release': not a vLLM release: `x`; write one in full, such as 0.33.0"),
+        (("--release", "0.99.0"), "'--release': vLLM 0.99.0 is not known here"),
+    ],
+)
+def test_errors_of_usage_are_plain_sentences(project: Path, arguments: tuple[str, ...], words: str) -> None:
+    result = run("validate", *arguments)
+
+    assert result.exit_code == 2
+    assert f"Error: Invalid value for {words}" in result.stderr
+
+
+def test_a_directory_without_profiles_counts_no_files(tmp_path: Path) -> None:
+    result = run("validate", str(tmp_path))
+
+    assert result.exit_code == 1
+    assert result.stderr == "1 error; no file was read\n"
+
+
+def test_validate_says_what_the_catalogue_says_about_the_model(project: Path) -> None:
+    (project / "mini.yaml").write_text("service: mini\nmodel: Qwen/Qwen3-8B\nvllm: {max-model-len: 50000}\n")
+
+    result = run("validate", "--format", "concise")
+
+    assert result.exit_code == 1
+    assert "E212" in result.stdout
+    assert result.stderr == "1 error in 2 files\n"

@@ -163,9 +163,8 @@ def test_everything_wrong_is_said_in_one_run() -> None:
     assert said(project) == [
         "E101 configs/bad.yml:1:4 this quote is never closed",
         "E120 configs/deployment.yaml:3:23 `configs/gone.yaml` does not exist",
-        "E138 configs/deployment.yaml:3:34 `configs/deployment.yaml` is a deployment file",
+        "E138 configs/deployment.yaml:3:34 `configs/deployment.yaml` lists itself",
         "E106 configs/deployment.yaml:3:51 `services` wants a file relative to this one that ends in `.yaml` or `.yml`, not the text `sub`",
-        "E120 configs/deployment.yaml:3:51 `configs/sub` does not exist",
         "E102 configs/deployment.yaml:4:1 unknown key `x`",
         "W130 configs/free.yaml:1:1 no deployment lists `configs/free.yaml`",
         "E102 configs/free.yaml:2:1 unknown key `colour`",
@@ -226,3 +225,85 @@ def test_services_in_directories_below_are_found_from_their_deployment() -> None
     write({"deployment.yaml": "project: p\nvllm-release: 0.32.0\nservices: [a/mini.yaml]\n", "a/mini.yaml": MINI})
 
     assert names(read_project(["configs"])) == ["mini"]
+
+
+def test_what_services_cannot_have_at_once_is_said_beside_their_other_errors() -> None:
+    service = "service: mini\nmodel: m\nport: 8000\ngpus: [0, 1]\n"
+    write({**WHOLE, "mini.yaml": service, "micro.yaml": service})
+
+    assert [finding.partition(" ")[0] for finding in said(read_project(["configs"]))] == [
+        "E130",
+        "E131",
+        "E133",
+        "E133",
+    ]
+
+    write({**WHOLE, "mini.yaml": "port: 8000\nmodel: m\n", "micro.yaml": service})
+    assert "E131 configs/micro.yaml:3:7 port 8000 is taken by another service" in said(read_project(["configs"]))
+
+
+def test_a_list_reaches_no_files_but_profiles() -> None:
+    listed = "[mini.yaml, ../../etc/passwd, /etc/passwd, sub.yaml, deployment.yaml]"
+    write({"mini.yaml": MINI, "deployment.yaml": f"project: p\nvllm-release: 0.32.0\nservices: {listed}\n"})
+    Path("configs/sub.yaml").mkdir()
+
+    project = read_project(["configs"])
+
+    wanted = "`services` wants a file relative to this one that ends in `.yaml` or `.yml`"
+    assert said(project) == [
+        f"E106 configs/deployment.yaml:3:23 {wanted}, not the text `../../etc/passwd`",
+        f"E106 configs/deployment.yaml:3:41 {wanted}, not the text `/etc/passwd`",
+        "E121 configs/deployment.yaml:3:54 `configs/sub.yaml` is a directory",
+        "E138 configs/deployment.yaml:3:64 `configs/deployment.yaml` lists itself",
+    ]
+    assert sorted(project.sources) == ["configs/deployment.yaml", "configs/mini.yaml"]
+
+
+def test_a_file_that_is_listed_already_is_not_offered_for_a_missing_one() -> None:
+    lists = "project: p\nvllm-release: 0.32.0\nservices: [mini.yaml, minis.yaml]\n"
+    write({"mini.yaml": MINI, "deployment.yaml": lists})
+
+    (finding,) = read_project(["configs"]).report
+    assert (finding.code, finding.help) == ("E120", ("write that file, or remove it here",))
+
+    write({"minus.yaml": MINI})
+    (finding, _) = read_project(["configs"]).report
+    assert finding.help == ("did you mean `configs/minus.yaml`?",)
+
+
+MISFIT = "service: mini\nmodel: Qwen/Qwen3-8B-AWQ\nvllm: {quantization: gptq, max-model-len: 90000}\n"
+
+
+def test_models_of_the_catalogue_are_checked_where_that_is_asked_for() -> None:
+    write({**WHOLE, "mini.yaml": MISFIT})
+
+    checked = check_files(["configs"], with_models=True)
+
+    assert [(each.code, each.span.line, each.span.column) for each in checked.report if each.span] == [
+        ("E229", 3, 22),
+        ("E212", 3, 43),
+    ]
+    assert said(read_project(["configs"])) == []
+
+
+def test_a_directory_of_the_same_name_decides_about_its_model_itself() -> None:
+    write({**WHOLE, "mini.yaml": MISFIT})
+    Path("configs/Qwen/Qwen3-8B-AWQ").mkdir(parents=True)
+
+    assert not check_files(["configs"], with_models=True).report.has_errors
+
+
+def test_a_model_is_not_judged_by_flags_that_are_wrong_themselves() -> None:
+    write({**WHOLE, "mini.yaml": MISFIT.replace("90000", "[90000]")})
+
+    assert [each.code for each in check_files(["configs"], with_models=True).report] == ["E204"]
+
+
+def test_a_model_whose_own_method_is_unknown_to_the_release_is_pointed_at() -> None:
+    write({**WHOLE, "deployment.yaml": DEPLOYMENT.replace("0.32.0", "0.9.0")})
+    write({"mini.yaml": "service: mini\nmodel: openai/gpt-oss-20b\n"})
+
+    (finding,) = check_files(["configs"], with_models=True).report
+    assert finding.code == "E220"
+    assert finding.span is not None
+    assert (finding.span.line, finding.span.column) == (2, 8)
