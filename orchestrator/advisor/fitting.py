@@ -152,7 +152,7 @@ def judge(form: Form, group: CardGroup, question: Question) -> Fit:
     problems = check_compatibility(vllm=flags, release=release, facts=form.facts, gpu=gpu, host=host)
     error = next((problem for problem in problems if problem.is_error), None)
     if error is not None:
-        reason = error.message + (f" ({error.label})" if error.label else "")
+        reason = error.message + (f" ({error.label})" if error.label not in error.message else "")
         return Fit(form=form, group=group, verdict=Verdict.REFUSES, reason=reason, help=error.help, problems=problems)
     settings = resolve_settings(vllm=flags, release=release, facts=form.facts, gpu=gpu)
     wanted = Requirements(full_length_requests=question.full_length_requests)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from orchestrator.advisor.fitting import Form, Question, form_of
+from orchestrator.advisor.precision import precision_of
 from orchestrator.catalog.models import find_model, known_models
-from orchestrator.domain.model_config import LayerKind, ModelConfig, ModelFacts
+from orchestrator.domain.model_config import LayerKind, ModelConfig, ModelFacts, WeightPart
 from orchestrator.domain.plan import Verdict
 from orchestrator.domain.profile import FlagValue
 from orchestrator.engine.arguments import serve_arguments
@@ -67,10 +68,12 @@ class SpeedUp:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostAnswer:
-    """One form without a GPU. `refusal` says why it cannot run; `verdict` judges the host's RAM when that is known."""
+    """One form without a GPU. `refusal` says why it cannot run, `unquantised` what it would take in 16 bits;
+    `verdict` judges the host's RAM when that is known."""
 
     form: Form
     refusal: CpuRefusal | None = None
+    unquantised: HostFootprint | None = None
     footprint: HostFootprint | None = None
     verdict: Verdict | None = None
     tokens_per_second: tuple[float, float, float] | None = None  # low, expected, high: a bound by the bandwidth
@@ -128,14 +131,8 @@ def host_table(
 def _answer(form: Form, question: Question, bandwidth: Bandwidth, ram_bytes: int | None) -> HostAnswer:
     refusal = _refusal(form, question)
     if refusal is not None:
-        return HostAnswer(form=form, refusal=refusal)
-    priced = host_footprint(
-        form.facts,
-        release=question.release,
-        max_model_len=form.length,
-        full_length_requests=question.full_length_requests,
-        flags=question.flags,
-    )
+        return HostAnswer(form=form, refusal=refusal, unquantised=_taken(_in_16_bits(form.facts), form, question))
+    priced = _taken(form.facts, form, question)
     step = priced.read_per_token_bytes + priced.kv_bytes_per_token * min(CONTEXT, form.length)
     return HostAnswer(
         form=form,
@@ -144,6 +141,24 @@ def _answer(form: Form, question: Question, bandwidth: Bandwidth, ram_bytes: int
         tokens_per_second=_bounds(bandwidth, step, is_quantised=form.facts.config.quantization is not None),
         command=_command(form, priced, question),
     )
+
+
+def _taken(facts: ModelFacts, form: Form, question: Question) -> HostFootprint:
+    return host_footprint(
+        facts,
+        release=question.release,
+        max_model_len=form.length,
+        full_length_requests=question.full_length_requests,
+        flags={name: value for name, value in question.flags.items() if name != "quantization"},
+    )
+
+
+def _in_16_bits(facts: ModelFacts) -> ModelFacts:
+    """The model before it was quantised, as far as its layers tell: scales and zero points are not taken out."""
+    bits = precision_of(facts.config).bits
+    layers = (WeightPart.LINEAR, WeightPart.EXPERTS)
+    weights = {part: size * 16 // bits if part in layers else size for part, size in facts.weights.items()}
+    return replace(facts, config=replace(facts.config, quantization=None), weights=weights, exact=False)
 
 
 def _refusal(form: Form, question: Question) -> CpuRefusal | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -111,6 +110,7 @@ def _forms(model: str, question: Question, *, offline: bool, report: Report) -> 
     from orchestrator.adapters.model_source import find_model_facts, names_a_directory
     from orchestrator.advisor.fitting import check_question
     from orchestrator.catalog.models import forms_of
+    from orchestrator.cli.views.fit_options import as_options
 
     here = Path()
     facts = find_model_facts(model, None, offline=offline, base_directory=here)
@@ -118,15 +118,9 @@ def _forms(model: str, question: Question, *, offline: bool, report: Report) -> 
         report.add(facts)
         return ()
     for problem in check_question(facts, question):
-        help_ = tuple(_as_options(line) for line in problem.help)
+        help_ = tuple(as_options(line) for line in problem.help)
         report.add(Diagnostic(code=problem.code, message=problem.message, notes=problem.notes, help=help_))
     return (facts,) if names_a_directory(model, here) else (facts, *forms_of(facts))
-
-
-def _as_options(help_line: str) -> str:
-    """A line to write in a profile, as options of this command."""
-    scaling = re.sub(r"`rope-scaling: ({.*?})`", r"`--set 'rope-scaling=\1'`", help_line)
-    return re.sub(r"`max-model-len: (\d+)`", r"`--max-model-len \1`", scaling)
 
 
 def _wanted(names: list[str], report: Report) -> _Wanted:

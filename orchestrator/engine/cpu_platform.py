@@ -23,7 +23,7 @@ class CpuRefusal:
     help: str
 
 
-_UNQUANTISED_HELP = "take the unquantised model with `dtype: bfloat16`, or a 4 bit AWQ or GPTQ form of it"
+_UNQUANTISED_HELP = "take the unquantised model in bfloat16, or a 4 bit AWQ or GPTQ form of it"
 _FLOAT_REASON = "{name} weights need a GPU: on CPUs vLLM has kernels for them with AMX tiles only, if at all"
 
 _REFUSALS = {

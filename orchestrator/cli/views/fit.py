@@ -14,6 +14,7 @@ from orchestrator.advisor.recommendation import change_to_four_bit, cheapest_of,
 from orchestrator.advisor.table import Answer, FitTable
 from orchestrator.catalog.cards import KnownGpu, short_gpu_name
 from orchestrator.cli.views.fit_host import host_details, host_line, short_count
+from orchestrator.cli.views.fit_options import as_options
 from orchestrator.domain.diagnostics import Severity
 from orchestrator.domain.plan import Verdict
 from orchestrator.domain.units import as_gib
@@ -269,7 +270,7 @@ def _detail(answer: Answer, letters: dict[str, str], page: Page) -> Iterator[str
     if not fit.starts:
         yield from page.wrapped(fit.reason, 5)
     for line in fit.help:
-        yield from page.wrapped(f"= help: {line}", 5, 13)
+        yield from page.wrapped(f"= help: {as_options(line, short_gpu_name(answer.card.name))}", 5, 13)
     for problem in fit.problems:
         if problem.severity is not Severity.ERROR:
             yield from page.wrapped(f"= note: {problem.message}", 5, 13)
@@ -296,7 +297,7 @@ def _beyond_own_length(table: FitTable, page: Page) -> Iterator[str]:
     best = max(table.fits(), key=lambda fit: fit.memory_len, default=None)
     if best is None or best.memory_len <= best.form.own_length:
         return
-    way = way_beyond(best.form, table.question)
+    way = as_options(way_beyond(best.form, table.question))
     yield from page.wrapped(
         f"contexts end at the model's own {best.form.own_length:,} tokens" + (f"; to go beyond, {way}" if way else ""),
         0,

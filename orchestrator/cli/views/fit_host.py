@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from orchestrator.advisor.host import CONTEXT, EXAMPLE_TOKENS, HostAnswer, HostTable
+from orchestrator.cli.views.fit_options import as_options
 from orchestrator.domain.plan import Verdict
 from orchestrator.domain.units import ByteRange, as_gib
 from orchestrator.engine.cpu_platform import CPU_DTYPE, cache_left_unsaid
@@ -69,12 +70,19 @@ def _row(answer: HostAnswer, page: Paper, letters: dict[str, str]) -> Iterator[s
     if answer.refusal is not None:
         yield f"{head}cannot run"
         yield from page.wrapped(answer.refusal.reason, 5)
-        yield from page.wrapped(f"= help: {answer.refusal.help}", 5, 13)
+        yield from page.wrapped(f"= help: {as_options(answer.refusal.help)}{_instead(answer, page)}", 5, 13)
     elif answer.footprint is not None and answer.tokens_per_second is not None:
         low, expected, high = answer.tokens_per_second
         rates = f"{_rate(expected)} ({_rate(low)}{page.dash}{_rate(high)})"
         times = f"{_seconds(expected)} ({_seconds(high)}{page.dash}{_seconds(low)})"
         yield f"{head}{_gib(answer.footprint.ram, page, unit=''):<18}{rates:<20}{times:<22}{_WORDS[answer.verdict]}"
+
+
+def _instead(answer: HostAnswer, page: Paper) -> str:
+    """The RAM of what the help offers."""
+    if answer.unquantised is None:
+        return ""
+    return f"; unquantised it takes about {_gib(answer.unquantised.ram, page)} of RAM"
 
 
 def _why(host: HostTable, page: Paper) -> Iterator[str]:

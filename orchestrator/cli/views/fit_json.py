@@ -154,6 +154,7 @@ def _host_answer(answer: HostAnswer) -> dict[str, object]:
         "runs": answer.runs,
         "reason": answer.refusal.reason if answer.refusal is not None else "",
         "help": answer.refusal.help if answer.refusal is not None else "",
+        "unquantised_ram_bytes": None if answer.unquantised is None else _range(answer.unquantised.ram),
         "verdict": None if answer.verdict is None else answer.verdict.value,
         "ram_bytes": None if priced is None else _range(priced.ram),
         "terms": []

@@ -113,7 +113,7 @@ def test_bitsandbytes_is_refused_with_the_reason_and_the_fix() -> None:
     assert answer.refusal is not None
     assert "'Int8Params' object has no attribute 'SCB'" in answer.refusal.reason
     assert "trying again does not help" in answer.refusal.reason
-    assert "`dtype: bfloat16`" in answer.refusal.help
+    assert "unquantised model in bfloat16" in answer.refusal.help
     assert not answer.runs
     assert found.fastest is None
     assert found.speed_ups == ()
@@ -134,6 +134,16 @@ def test_a_flag_that_contradicts_a_form_refuses_it_there_too() -> None:
     refusal = found["4 bit AWQ"].refusal
     assert refusal is not None
     assert "contradicts the checkpoint" in refusal.reason
+
+
+def test_a_refused_form_comes_with_the_ram_of_the_unquantised_model() -> None:
+    """Told from the quantised layers alone, it is close to the real thing."""
+    found = by_label(asked("Qwen/Qwen2.5-7B-Instruct"))
+    refused, real = found["8 bit GPTQ"].unquantised, found["bf16"].footprint
+    assert refused is not None
+    assert real is not None
+    assert refused.ram.expected == pytest.approx(real.ram.expected, rel=0.05)
+    assert gib(14) < real.taken.expected < gib(20)
 
 
 def test_flags_that_change_memory_and_speed_count_without_a_gpu_too() -> None:

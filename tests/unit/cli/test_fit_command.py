@@ -34,6 +34,8 @@ CASES: dict[str, list[str]] = {
     "qwen-0.5b-cpu": ["Qwen/Qwen2.5-0.5B-Instruct", "--gpu", "cpu", "--host-ram", "4"],
     "qwen3-8b-cpu-and-t4": ["Qwen/Qwen3-8B", "--gpu", "cpu", "--gpu", "T4", "--host-bandwidth", "51.2"],
     "qwen3-next-all": ["Qwen/Qwen3-Next-80B-A3B-Instruct", "--all"],
+    "a-split-that-does-not-divide": ["Qwen/Qwen3-30B-A3B", "--gpu", "8xRTX4090", "--gpu", "3xL4"],
+    "bf16-on-turing-long-ago": ["Qwen/Qwen3-4B", "--gpu", "T4", "--release", "0.8.5"],
     "a-directory": ["./tiny", "--gpu", "L4", "--gpu", "cpu"],
 }
 
@@ -178,7 +180,7 @@ def test_what_cannot_be_meant_is_an_error_of_usage(arguments: list[str], words: 
 def test_a_form_that_does_not_run_without_a_gpu_says_why_and_what_does() -> None:
     output = " ".join(run("openai/gpt-oss-20b", "--gpu", "cpu").stdout.split())
     assert "cannot run MXFP4 weights need a GPU" in output
-    assert "= help: take the unquantised model with `dtype: bfloat16`" in output
+    assert "= help: take the unquantised model in bfloat16" in output
 
 
 def test_plain_ascii_where_the_terminal_knows_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:

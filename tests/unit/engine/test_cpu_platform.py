@@ -54,7 +54,7 @@ def test_each_quantisation_runs_or_says_why_not(stated: Quantization | None, why
     else:
         assert refusal is not None
         assert why in refusal.reason
-        assert "unquantised model with `dtype: bfloat16`" in refusal.help
+        assert "unquantised model in bfloat16" in refusal.help
 
 
 @pytest.mark.parametrize(
