@@ -130,6 +130,7 @@ def _read(top: Fields, text: Fields) -> ModelConfig:
         rope_parameters=_rope_parameters(text),
         is_multimodal=top.has(*_OTHER_SENSES),
         draft_layers=draft_layers(text),
+        rotary_elements=_rotary_elements(text, head_dim),
     )
 
 
@@ -203,6 +204,18 @@ def _rope_theta(text: Fields) -> float | None:
     full = rope.nested("full_attention") if rope is not None else None
     places = (text, full, rope)
     return next((theta for each in places if each is not None and (theta := each.number("rope_theta"))), None)
+
+
+def _rotary_elements(text: Fields, head_dim: int) -> int:
+    """Sines and cosines per position: one table, or one for windows and one for the others (Gemma 3)."""
+    if text.has("n_embd"):
+        return 0
+    rope = text.nested("rope_parameters", "rope_scaling")
+    places = [text] if rope is None else [rope, text]
+    part = next((part for each in places if (part := each.number("partial_rotary_factor"))), 1.0)
+    width = text.integer("qk_rope_head_dim") if latent_size(text) else int(head_dim * min(part, 1.0))
+    has_two = text.has("rope_local_base_freq") or (rope is not None and rope.has("sliding_attention"))
+    return 2 * width if has_two else width
 
 
 def _rope_parameters(text: Fields) -> Mapping[str, object] | None:

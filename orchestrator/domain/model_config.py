@@ -70,7 +70,8 @@ class ModelConfig:
     """config.json, normalised. Sizes are in elements, lengths in tokens; `dtype` is `bfloat16`, `float16` or `float32`.
 
     `original_max_position_embeddings` and `rope_parameters` are as in the checkpoint, before any override.
-    `draft_layers` are those for multi-token prediction, which only speculation with them uses.
+    `draft_layers` are those for multi-token prediction, which only speculation with them uses. `rotary_elements` is
+    what the tables of sines and cosines hold per position, all tables together.
     """
 
     architecture: str
@@ -92,6 +93,7 @@ class ModelConfig:
     rope_parameters: Mapping[str, object] | None = None
     is_multimodal: bool = False
     draft_layers: int = 0
+    rotary_elements: int = 0
 
 
 class WeightPart(StrEnum):

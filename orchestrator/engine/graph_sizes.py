@@ -12,6 +12,8 @@ _FINE_STEP = 8
 _COARSE_STEP = 16
 _COARSE_FROM = 256
 _SMALLEST = (1, 2, 4)
+_LARGEST_BY_ARCHITECTURE = {"GptOssForCausalLM": 1024}
+"""vLLM's own rule for an architecture (`model_executor/models/config.py`), where the user says nothing."""
 _ONLY_PIECEWISE = "PIECEWISE"
 _ONLY_FULL = ("FULL", "FULL_DECODE_ONLY")
 
@@ -29,7 +31,9 @@ class CudaGraphs:
         return self.piecewise + self.full
 
 
-def cuda_graphs(*, vllm: Flags, rules: MemoryRules, gpu: Gpu, requests: int, tokens: int) -> CudaGraphs:
+def cuda_graphs(
+    *, vllm: Flags, rules: MemoryRules, gpu: Gpu, requests: int, tokens: int, architecture: str = ""
+) -> CudaGraphs:
     """The graphs of one worker; none when the user asked for eager execution.
 
     `requests` is max-num-seqs and `tokens` max-num-batched-tokens. Sizes beyond `tokens` are dropped; full graphs
@@ -39,10 +43,22 @@ def cuda_graphs(*, vllm: Flags, rules: MemoryRules, gpu: Gpu, requests: int, tok
     mode = (text(compilation, "cudagraph_mode") or "").upper()
     if _is_eager(vllm, compilation, mode):
         return CudaGraphs()
-    sizes = tuple(size for size in _sizes(vllm, compilation, rules, gpu, requests) if size <= tokens)
-    decode_sizes = sum(1 for size in sizes if size <= requests)
-    full = decode_sizes if rules.full_graphs and mode != _ONLY_PIECEWISE else 0
-    return CudaGraphs(sizes=sizes, piecewise=0 if mode in _ONLY_FULL else len(sizes), full=full)
+    largest = _LARGEST_BY_ARCHITECTURE.get(architecture) or _largest(rules, gpu, requests)
+    wanted = _sizes(vllm, compilation, largest, coarse=rules.coarse_graph_steps)
+    sizes = tuple(size for size in wanted if size <= tokens)
+    cases = _adapter_cases(vllm, rules)
+    full = cases * sum(1 for size in sizes if size <= requests) if rules.full_graphs and mode != _ONLY_PIECEWISE else 0
+    return CudaGraphs(sizes=sizes, piecewise=0 if mode in _ONLY_FULL else cases * len(sizes), full=full)
+
+
+def _adapter_cases(vllm: Flags, rules: MemoryRules) -> int:
+    """How often each graph is captured: with and without LoRA, or also for 1, 2, 4, ... active adapters and all."""
+    if switch(vllm, "enable-lora") is not True or not rules.full_graphs:
+        return 1
+    if switch(vllm, "specialize-active-lora") is not True:
+        return 2
+    slots = positive_integer(vllm, "max-loras") or 1
+    return 2 + slots.bit_length() if slots > 1 else 2
 
 
 def _is_eager(vllm: Flags, compilation: Flags, mode: str) -> bool:
@@ -50,7 +66,7 @@ def _is_eager(vllm: Flags, compilation: Flags, mode: str) -> bool:
     return switch(vllm, "enforce-eager") is True or 0 in levels or mode == "NONE"
 
 
-def _sizes(vllm: Flags, compilation: Flags, rules: MemoryRules, gpu: Gpu, requests: int) -> tuple[int, ...]:
+def _sizes(vllm: Flags, compilation: Flags, largest_by_default: int, *, coarse: bool) -> tuple[int, ...]:
     exact = positive_integers(vllm, "cudagraph-capture-sizes") or positive_integers(
         compilation, "cudagraph_capture_sizes"
     )
@@ -61,9 +77,9 @@ def _sizes(vllm: Flags, compilation: Flags, rules: MemoryRules, gpu: Gpu, reques
         positive_integer(vllm, "max-cudagraph-capture-size")
         or positive_integer(compilation, "max_cudagraph_capture_size")
         or next(iter(either), None)
-        or _largest(rules, gpu, requests)
+        or largest_by_default
     )
-    return _up_to(largest, rules.coarse_graph_steps)
+    return _up_to(largest, coarse)
 
 
 def _largest(rules: MemoryRules, gpu: Gpu, requests: int) -> int:

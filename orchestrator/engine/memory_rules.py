@@ -36,6 +36,7 @@ class Sampler(StrEnum):
     """The kernels that the profile run samples with; they decide how many bytes one logit takes at the peak."""
 
     SORT = "PyTorch sort"
+    SORT_OR_FLASHINFER = "PyTorch sort, or FlashInfer where installed"
     TRITON = "Triton top-k/top-p"
     FLASHINFER = "FlashInfer"
 
@@ -184,6 +185,7 @@ _CHANGES: tuple[tuple[str, dict[str, object]], ...] = (
         "0.8.0",
         {
             "v1_engine": True,
+            "sampler": Sampler.SORT_OR_FLASHINFER,
             "device_wide": True,
             "context_in_budget": True,
             "max_graph_size": 512,
@@ -200,7 +202,7 @@ _CHANGES: tuple[tuple[str, dict[str, object]], ...] = (
     ("0.10.0", {"graph_sizes_follow_requests": True}),
     ("0.10.1", {"frees_old_chunks": False}),
     ("0.10.2", {"fixed_kv_bytes": True}),
-    ("0.11.0", {"nccl_in_budget": False, "full_graphs": True}),
+    ("0.11.0", {"nccl_in_budget": False, "full_graphs": True, "sampler": Sampler.SORT}),
     ("0.11.1", {"flashinfer_workspace_mib": 394, "caps_tokens_by_requests": True, "coarse_graph_steps": True}),
     ("0.13.0", {"frees_old_chunks": True}),
     ("0.14.0", {"rounds_budget_up": True, "error_names_device": True, "auto_max_model_len": True}),

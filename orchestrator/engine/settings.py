@@ -33,6 +33,7 @@ class EngineSettings:
     profile run grows with max-model-len. `sampler_in_profile`: the profile run samples for all requests at once.
     `batches_in_flight`: batches that are scheduled and not yet settled, for which windows stay open. `state_dtype` and
     `convolution_dtype` are those of recurrent layers where the user chose them. `lora_slots` is 0 without LoRA.
+    `rope_positions`: how many positions the tables of sines and cosines cover.
     """
 
     release: Release
@@ -68,7 +69,10 @@ class EngineSettings:
     expert_parallel: bool = False
     lora_slots: int = 0
     max_lora_rank: int = 16
+    fully_sharded_loras: bool = False
     cpu_offload_bytes: int = 0
+    vision_on_every_rank: bool = False
+    rope_positions: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +87,8 @@ def resolve_settings(*, vllm: Mapping[str, FlagValue], release: Release, facts: 
     """Resolve flags and defaults for one service on one kind of GPU; values that make no sense count as not given."""
     rules = memory_rules(release)
     vllm = canonical_flags(vllm, release)
-    max_model_len, auto = _max_model_len(vllm, release, facts, rules)
+    longest = max(1, longest_length(facts.config, vllm, release))
+    max_model_len, auto = _max_model_len(vllm, rules, longest)
     stages = positive_integer(vllm, "pipeline-parallel-size") or 1
     v2_runner = rules.uses_v2_runner(facts.config)
     batch = _batch(vllm, rules, gpu, max_model_len)
@@ -108,7 +113,14 @@ def resolve_settings(*, vllm: Mapping[str, FlagValue], release: Release, facts: 
         tokens_follow_length=batch.follows_length,
         sampler_in_profile=rules.v1_engine or not batch.chunked,
         enforce_eager=eager,
-        graphs=cuda_graphs(vllm=vllm, rules=rules, gpu=gpu, requests=batch.requests, tokens=batch.tokens),
+        graphs=cuda_graphs(
+            vllm=vllm,
+            rules=rules,
+            gpu=gpu,
+            requests=batch.requests,
+            tokens=batch.tokens,
+            architecture=facts.config.architecture,
+        ),
         kv_cache_memory_bytes=_fixed_kv_bytes(vllm, rules),
         hybrid_kv_cache=_hybrid_kv_cache(vllm, facts, rules),
         online_quantization=_online_quantization(vllm, facts),
@@ -125,16 +137,19 @@ def resolve_settings(*, vllm: Mapping[str, FlagValue], release: Release, facts: 
         expert_parallel=switch(vllm, "enable-expert-parallel") is True,
         lora_slots=(positive_integer(vllm, "max-loras") or 1) if switch(vllm, "enable-lora") is True else 0,
         max_lora_rank=positive_integer(vllm, "max-lora-rank") or 16,
+        fully_sharded_loras=switch(vllm, "fully-sharded-loras") is True,
+        vision_on_every_rank=text(vllm, "mm-encoder-tp-mode") == "data",
+        rope_positions=longest,
         cpu_offload_bytes=int((number(vllm, "cpu-offload-gb") or 0) * GIB),
     )
 
 
-def _max_model_len(vllm: Flags, release: Release, facts: ModelFacts, rules: MemoryRules) -> tuple[int, bool]:
+def _max_model_len(vllm: Flags, rules: MemoryRules, longest: int) -> tuple[int, bool]:
     asked = integer(vllm, "max-model-len")
     if asked is not None and asked > 0:
         return asked, False
     auto = rules.auto_max_model_len and (asked == -1 or text(vllm, "max-model-len") == "auto")
-    return max(1, longest_length(facts.config, vllm, release)), auto
+    return longest, auto
 
 
 def _batch(vllm: Flags, rules: MemoryRules, gpu: Gpu, max_model_len: int) -> _Batch:

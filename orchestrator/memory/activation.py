@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from orchestrator.domain.model_config import ModelConfig
 from orchestrator.domain.plan import MemoryTerm, Term
+from orchestrator.domain.release import Release
 from orchestrator.domain.units import GIB, MIB, ByteRange
 from orchestrator.engine.memory_rules import memory_rules
 from orchestrator.engine.settings import EngineSettings
 from orchestrator.memory.constants import (
     CONSTANTS,
+    EARLY_VISION_PEAK,
     FORWARD,
     MOE_WORKSPACE,
+    PACKED_WORKSPACE,
     VISION_PEAK,
     Constants,
     sampler_parameter,
@@ -18,6 +21,7 @@ from orchestrator.memory.constants import (
 
 _ELEMENT_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
 _COUNT_BYTES = 4
+_SMALLER_VISION_SINCE = Release.of("0.12.0")
 _MASK_SHARE = 1 / 32
 
 
@@ -35,9 +39,9 @@ def activation_term(settings: EngineSettings, config: ModelConfig, constants: Co
         max(forward.expected, hidden + sampler.expected) + stages,
         max(forward.high, hidden + sampler.high) + stages,
     )
-    peak = peak + constants[MOE_WORKSPACE].of(experts_bytes(settings, config))
+    peak = peak + constants[experts_parameter(config)].of(experts_bytes(settings, config))
     if config.is_multimodal and settings.loads_vision:
-        peak = peak + constants[VISION_PEAK].of(GIB)
+        peak = peak + constants[vision_parameter(settings)].of(GIB)
     return MemoryTerm(
         term=Term.ACTIVATION, size=peak, in_budget=True, source=_source(settings, config, forward, sampler)
     )
@@ -80,6 +84,17 @@ def sampled_logits(settings: EngineSettings, config: ModelConfig) -> int:
 def _sampler_range(settings: EngineSettings, config: ModelConfig, constants: Constants) -> ByteRange:
     scale = constants[sampler_parameter(memory_rules(settings.release).sampler)]
     return scale.of(sampled_logits(settings, config))
+
+
+def experts_parameter(config: ModelConfig) -> str:
+    """The parameter of the experts' workspace: kernels that unpack MXFP4 as they go need less."""
+    packed = config.quantization is not None and config.quantization.method == "mxfp4"
+    return PACKED_WORKSPACE if packed else MOE_WORKSPACE
+
+
+def vision_parameter(settings: EngineSettings) -> str:
+    """The parameter of the vision encoder's peak."""
+    return EARLY_VISION_PEAK if settings.release < _SMALLER_VISION_SINCE else VISION_PEAK
 
 
 def experts_bytes(settings: EngineSettings, config: ModelConfig) -> float:

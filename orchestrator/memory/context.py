@@ -26,6 +26,7 @@ from orchestrator.memory.constants import (
 _NVLINK_CAPABILITIES = frozenset({(7, 0), (8, 0), (9, 0), (10, 0), (10, 3)})
 _NATIVE_FP8_ATTENTION = frozenset({(9, 0), (10, 0), (10, 3)})
 _BLACKWELL = 10
+_ALL_RANKS = 8
 _LAST_FLASHINFER_ON_TURING = Release.of("0.23.0")
 _STAGE_ROW_SINCE = Release.of("0.11.0")
 
@@ -55,7 +56,7 @@ def non_torch_term(settings: EngineSettings, gpu: Gpu, constants: Constants = CO
     between = fabric(settings, gpu)
     return MemoryTerm(
         term=Term.NON_TORCH,
-        size=constants[non_torch_name(between, settings.release)].of(GIB),
+        size=constants[non_torch_name(between, settings.release)].of(non_torch_unit(between, settings)),
         in_budget=True,
         source=f"kernels and workspaces seen with {between} on vLLM {settings.release}",
     )
@@ -101,6 +102,12 @@ _EPOCHS = {
     between: tuple((Release.of(since), non_torch_parameter(between, since)) for since in rows)
     for between, rows in _NON_TORCH_SINCE.items()
 }
+
+
+def non_torch_unit(between: Fabric, settings: EngineSettings) -> float:
+    """What a non-torch parameter multiplies: a GiB, or the part of it that NCCL's buffers for so many ranks are."""
+    by_rank = between is Fabric.NVLINK and memory_rules(settings.release).nccl_in_budget
+    return GIB * settings.tensor_parallel_size / _ALL_RANKS if by_rank else GIB
 
 
 def non_torch_name(between: Fabric, release: Release) -> str:

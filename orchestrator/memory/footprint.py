@@ -14,6 +14,7 @@ from orchestrator.memory.constants import CONSTANTS, Constants
 from orchestrator.memory.context import context_term, late_term, non_torch_term
 from orchestrator.memory.graphs import graphs_term
 from orchestrator.memory.kv_cache import kv_layout
+from orchestrator.memory.lora import lora_term
 from orchestrator.memory.weights import weights_term
 
 
@@ -55,9 +56,10 @@ def _fixed_kv_bytes(settings: EngineSettings, layout: KvCacheLayout) -> int | No
 def _terms(settings: EngineSettings, facts: ModelFacts, gpu: Gpu, constants: Constants) -> tuple[MemoryTerm, ...]:
     config = facts.config
     terms = (
-        weights_term(settings, facts),
+        weights_term(settings, facts, gpu),
+        lora_term(settings, config),
         activation_term(settings, config, constants),
-        graphs_term(settings, constants),
+        graphs_term(settings, config, constants),
         non_torch_term(settings, gpu, constants),
         sampling_buffers_term(settings, config),
         context_term(settings, gpu),

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from orchestrator.domain.inventory import Gpu
 from orchestrator.domain.model_config import ModelConfig, ModelFacts, WeightPart
 from orchestrator.domain.plan import MemoryTerm, Term
 from orchestrator.domain.units import ByteRange, as_gib
+from orchestrator.engine.parallelism import pipeline_stages
 from orchestrator.engine.settings import EngineSettings
 from orchestrator.memory.constants import LOADED_OVER_STORED, LOADED_OVER_STORED_BY_METHOD, Scale
+from orchestrator.memory.loaded_beside import experts_padding
 
 _VOCABULARY_PADDING = 64
 _ELEMENT_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
@@ -31,21 +35,33 @@ ONLINE_QUANTIZATION: Mapping[str, float] = {
 Llama-3.1-8B with `--quantization fp8` loads 8.49 GiB (llm-d-planner 205)."""
 
 
+REWRITTEN: Mapping[tuple[str, int | None], float] = {("bitsandbytes", 4): 1.09}
+"""Loaded over stored by method and bits where scales are unpacked while loading: 8 bits become float32."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Loaded:
+    """Bytes of the heaviest pipeline stage, before they are divided among its ranks; `sharded` includes `experts`."""
+
     sharded: float
     replicated: float
+    experts: float
     notes: tuple[str, ...]
 
+    def per_rank(self, settings: EngineSettings) -> float:
+        """What is on one GPU, less what stays in the host's memory."""
+        whole = self.sharded / settings.tensor_parallel_size + self.replicated
+        return max(0.0, whole - settings.cpu_offload_bytes)
 
-def weights_term(settings: EngineSettings, facts: ModelFacts) -> MemoryTerm:
-    """The weights of the worker with the largest share (with pipeline stages: the first or the last)."""
+
+def weights_term(settings: EngineSettings, facts: ModelFacts, gpu: Gpu | None = None) -> MemoryTerm:
+    """The weights of the worker with the largest share; kernels of the card decide how packed experts are padded."""
     loaded = _loaded(settings, facts)
-    tensor_parallel_size = settings.tensor_parallel_size
-    per_rank = loaded.sharded / tensor_parallel_size + loaded.replicated
-    return MemoryTerm(
-        term=Term.WEIGHTS, size=_spread(facts, per_rank), in_budget=True, source=_source(settings, facts, loaded)
-    )
+    experts = loaded.experts / settings.tensor_parallel_size
+    padding = experts_padding(settings, facts.config, gpu)
+    extra = ByteRange(*(int(experts * (scale - 1)) for scale in (padding.low, padding.expected, padding.high)))
+    size = _spread(facts, loaded.per_rank(settings)) + extra
+    return MemoryTerm(term=Term.WEIGHTS, size=size, in_budget=True, source=_source(settings, facts, loaded))
 
 
 def _loaded(settings: EngineSettings, facts: ModelFacts) -> _Loaded:
@@ -53,25 +69,71 @@ def _loaded(settings: EngineSettings, facts: ModelFacts) -> _Loaded:
     parts = {part: float(size) for part, size in facts.weights.items()}
     notes: list[str] = []
     _convert(parts, settings, config, notes)
-    layers = sum(parts.get(part, 0.0) for part in _LAYER_PARTS)
-    stage_layers = layers * _stage_share(settings, config)
-    duplicated = _replicated_kv_projections(settings, config, parts.get(WeightPart.LINEAR, 0.0), notes)
-    replicated = parts.get(WeightPart.REPLICATED, 0.0) + duplicated * _stage_share(settings, config)
+    _leave_out(parts, settings, notes)
+    experts = parts.get(WeightPart.EXPERTS, 0.0) * _expert_share(settings, config, notes)
+    linear = parts.get(WeightPart.LINEAR, 0.0)
+    duplicated = _replicated_kv_projections(settings, config, linear, notes)
     vision = parts.get(WeightPart.VISION, 0.0)
-    if vision and not settings.loads_vision:
+    on_every_rank = vision if settings.vision_on_every_rank else 0.0
+    embedding, head = _vocabulary(settings, config, parts, notes)
+    ends = (embedding + vision - on_every_rank, head + parts.get(WeightPart.MTP, 0.0))
+    sharded, share = _heaviest_stage(settings, config, linear + experts, ends)
+    replicated = (parts.get(WeightPart.REPLICATED, 0.0) + duplicated) * share
+    return _Loaded(
+        sharded=sharded,
+        replicated=replicated + on_every_rank + _rope_tables(settings, config),
+        experts=experts * share,
+        notes=tuple(notes),
+    )
+
+
+def _leave_out(parts: dict[WeightPart, float], settings: EngineSettings, notes: list[str]) -> None:
+    """Drop what vLLM does not load."""
+    if not settings.loads_vision and parts.pop(WeightPart.VISION, 0.0):
         notes.append("vision tower not loaded")
-        vision = 0.0
-    draft = parts.get(WeightPart.MTP, 0.0)
-    if draft and not settings.loads_draft_layers:
+    if not settings.loads_draft_layers and parts.pop(WeightPart.MTP, 0.0):
         notes.append("multi-token prediction layers not loaded")
-        draft = 0.0
-    vocabulary = _vocabulary(settings, config, parts, notes)
-    return _Loaded(sharded=stage_layers + vocabulary + vision + draft, replicated=replicated, notes=tuple(notes))
+    parts.pop(WeightPart.UNLOADED, None)
+
+
+def _heaviest_stage(
+    settings: EngineSettings, config: ModelConfig, layers: float, ends: tuple[float, float]
+) -> tuple[float, float]:
+    """Bytes of the pipeline stage that has most, and its part of the layers; `ends` go to the first and the last."""
+    if settings.pipeline_parallel_size == 1:
+        return layers + sum(ends), 1.0
+    sizes = pipeline_stages(config.num_layers, settings.pipeline_parallel_size)
+    shares = [size / config.num_layers for size in sizes]
+    stages = [layers * share for share in shares]
+    stages[0] += ends[0]
+    stages[-1] += ends[1]
+    return max(zip(stages, shares, strict=True))
+
+
+def _expert_share(settings: EngineSettings, config: ModelConfig, notes: list[str]) -> float:
+    """The experts of all tensor-parallel ranks of one replica: replicas share them, and with expert parallelism a
+    rank has whole ones.
+    """
+    replicas, ranks = settings.data_parallel_size, settings.tensor_parallel_size
+    if config.moe is None or (replicas == 1 and not settings.expert_parallel):
+        return 1.0
+    holders = replicas * ranks
+    notes.append(f"{config.moe.num_experts} experts over {holders} ranks")
+    if not settings.expert_parallel:
+        return 1 / replicas
+    return -(-config.moe.num_experts // holders) * ranks / config.moe.num_experts
+
+
+def _rope_tables(settings: EngineSettings, config: ModelConfig) -> int:
+    """The sines and cosines of every position that the model may have, in the model's dtype, on every rank."""
+    return settings.rope_positions * config.rotary_elements * _ELEMENT_BYTES.get(settings.dtype, 2)
 
 
 def _convert(parts: dict[WeightPart, float], settings: EngineSettings, config: ModelConfig, notes: list[str]) -> None:
     """Scale the parts to the element size that they are loaded in."""
     if config.quantization is not None:
+        rewritten = REWRITTEN.get((config.quantization.method, config.quantization.bits), 1.0)
+        parts.update({part: parts[part] * rewritten for part in _LAYER_PARTS if part in parts})
         return
     stored, wanted = _ELEMENT_BYTES.get(config.dtype, 2), _ELEMENT_BYTES.get(settings.dtype, 2)
     if stored != wanted:
@@ -85,24 +147,21 @@ def _convert(parts: dict[WeightPart, float], settings: EngineSettings, config: M
             parts[part] = parts.get(part, 0.0) * factor
 
 
-def _stage_share(settings: EngineSettings, config: ModelConfig) -> float:
-    """The part of the layers that the largest pipeline stage has."""
-    stages = settings.pipeline_parallel_size
-    return -(-config.num_layers // stages) / config.num_layers if stages > 1 else 1.0
-
-
 def _vocabulary(
     settings: EngineSettings, config: ModelConfig, parts: Mapping[WeightPart, float], notes: list[str]
-) -> float:
-    """Embedding and output head, padded to a multiple of 64 rows; with pipeline stages the larger of the two."""
-    padded = -(-config.vocab_size // _VOCABULARY_PADDING) * _VOCABULARY_PADDING / config.vocab_size
+) -> tuple[float, float]:
+    """Embedding and output head with their rows padded, so that every rank has as many. A tied head is not loaded,
+    but the last of several pipeline stages needs the embedding, too.
+    """
+    rows = math.lcm(_VOCABULARY_PADDING, settings.tensor_parallel_size)
+    padded = -(-config.vocab_size // rows) * rows / config.vocab_size
     embedding = parts.get(WeightPart.EMBEDDING, 0.0) * padded
     head = parts.get(WeightPart.LM_HEAD, 0.0) * padded
-    if config.tie_word_embeddings:
-        if head:
-            notes.append(f"tied lm_head of {as_gib(head):.2f} GiB not loaded")
-        return embedding
-    return max(embedding, head) if settings.pipeline_parallel_size > 1 else embedding + head
+    if not config.tie_word_embeddings:
+        return embedding, head
+    if head:
+        notes.append(f"tied lm_head of {as_gib(head):.2f} GiB not loaded")
+    return embedding, embedding if settings.pipeline_parallel_size > 1 else 0.0
 
 
 def _replicated_kv_projections(settings: EngineSettings, config: ModelConfig, linear: float, notes: list[str]) -> float:
@@ -135,6 +194,8 @@ def _source(settings: EngineSettings, facts: ModelFacts, loaded: _Loaded) -> str
     words = [f"checkpoint {as_gib(facts.checkpoint_bytes):.2f} GiB", *loaded.notes]
     if settings.pipeline_parallel_size > 1:
         words.append(f"the largest of {settings.pipeline_parallel_size} stages")
+    if settings.cpu_offload_bytes:
+        words.append(f"{as_gib(settings.cpu_offload_bytes):.2f} GiB kept in the host's memory")
     if settings.tensor_parallel_size > 1:
         words.append(f"{as_gib(loaded.sharded):.2f} GiB / {settings.tensor_parallel_size} ranks")
         words.append(f"{as_gib(loaded.replicated):.3f} GiB on every rank")

@@ -1,7 +1,8 @@
 """The constants of the memory model, fitted again from records, and the check that leaves whole sources out.
 
 A parameter starts from its prior, which reasoning gives. Records move its expectation to their median, and draw its
-interval from the prior's bounds to what they show, the more sources agree the closer.
+interval from the prior's bounds to what they show, the more sources agree the closer. What lies far outside the prior
+tells of something else and is passed over.
 """
 
 from __future__ import annotations
@@ -15,22 +16,29 @@ from orchestrator.domain.plan import Term
 from orchestrator.domain.startup import StartupFigures, StartupRecord
 from orchestrator.domain.units import GIB, MIB
 from orchestrator.engine.memory_rules import memory_rules
-from orchestrator.memory.activation import experts_bytes, forward_bytes, hidden_bytes, sampled_logits
+from orchestrator.memory.activation import (
+    experts_bytes,
+    experts_parameter,
+    forward_bytes,
+    hidden_bytes,
+    sampled_logits,
+    vision_parameter,
+)
 from orchestrator.memory.constants import (
     FORWARD,
     GRAPH_BASE,
-    GRAPH_EACH_ACTUAL,
-    MOE_WORKSPACE,
     PARAMETERS,
-    VISION_PEAK,
     Constants,
     Parameter,
     Scale,
     sampler_parameter,
 )
-from orchestrator.memory.context import fabric, non_torch_name
+from orchestrator.memory.context import fabric, non_torch_name, non_torch_unit
+from orchestrator.memory.graphs import captured_parameter
 from orchestrator.scoring.pricing import Price, Variant, price
 from orchestrator.scoring.report import FindModel
+
+_FAR = 1.5
 
 PRIORS: Constants = {parameter.name: parameter.prior for parameter in PARAMETERS}
 
@@ -54,7 +62,7 @@ def fit(found: Iterable[Sample], parameters: Sequence[Parameter] = PARAMETERS) -
     by_name: dict[str, list[Sample]] = {}
     for sample in found:
         by_name.setdefault(sample.parameter, []).append(sample)
-    return {each.name: _scale(each.prior, by_name.get(each.name, [])) for each in parameters}
+    return {each.name: _scale(each, by_name.get(each.name, [])) for each in parameters}
 
 
 def constants_without_each_source(records: Sequence[StartupRecord], find_model: FindModel) -> Mapping[str, Constants]:
@@ -64,13 +72,17 @@ def constants_without_each_source(records: Sequence[StartupRecord], find_model: 
     return {group: fit(each for each in found if each.source_group != group) for group in groups}
 
 
-def _scale(prior: Scale, found: Sequence[Sample]) -> Scale:
-    if not found:
+def _scale(parameter: Parameter, found: Sequence[Sample]) -> Scale:
+    prior = parameter.prior
+    near = [sample for sample in found if prior.low / _FAR <= sample.value <= prior.high * _FAR]
+    if not near:
         return prior
-    values = sorted(sample.value for sample in found)
-    share = 1 / (1 + len({sample.source_group for sample in found}))
+    values = sorted(sample.value for sample in near)
+    share = 1 / (1 + len({sample.source_group for sample in near}))
     low = values[0] + min(0.0, prior.low - values[0]) * share
     high = values[-1] + max(0.0, prior.high - values[-1]) * share
+    if parameter.is_either:
+        return Scale(low=min(low, prior.low), expected=prior.expected, high=max(prior.expected, high))
     return Scale(low=low, expected=median(values), high=high)
 
 
@@ -84,7 +96,7 @@ def _of_record(record: StartupRecord, find_model: FindModel) -> Iterator[Sample]
     told = (
         _non_torch(record.figures, priced.variants[0]),
         _activation(record.figures, priced, facts),
-        _graphs(record.figures, priced.variants[0]),
+        _graphs(record.figures, priced.variants[0], facts),
     )
     for name, value in (each for each in told if each is not None):
         if value > 0:
@@ -94,15 +106,17 @@ def _of_record(record: StartupRecord, find_model: FindModel) -> Iterator[Sample]
 def _non_torch(printed: StartupFigures, variant: Variant) -> tuple[str, float] | None:
     if printed.non_torch_gib is None:
         return None
-    return non_torch_name(fabric(variant.settings, variant.gpu.gpu), variant.release), printed.non_torch_gib
+    between = fabric(variant.settings, variant.gpu.gpu)
+    amount = non_torch_unit(between, variant.settings)
+    return non_torch_name(between, variant.release), printed.non_torch_gib * GIB / amount
 
 
-def _graphs(printed: StartupFigures, variant: Variant) -> tuple[str, float] | None:
+def _graphs(printed: StartupFigures, variant: Variant, facts: ModelFacts) -> tuple[str, float] | None:
     count = variant.settings.graphs.count
     if printed.graphs_gib is None or not count:
         return None
     first = PRIORS[GRAPH_BASE].expected
-    return GRAPH_EACH_ACTUAL, (printed.graphs_gib * GIB / MIB - first) / count
+    return captured_parameter(facts.config), (printed.graphs_gib * GIB / MIB - first) / count
 
 
 def _activation(printed: StartupFigures, priced: Price, facts: ModelFacts) -> tuple[str, float] | None:
@@ -120,16 +134,18 @@ def _activation(printed: StartupFigures, priced: Price, facts: ModelFacts) -> tu
     sampling = hidden + PRIORS[sampler].expected * logits
     dense = max(PRIORS[FORWARD].expected * forward, sampling)
     if config.is_multimodal and settings.loads_vision:
-        return (VISION_PEAK, (peak - dense) / GIB) if config.moe is None else None
+        return (vision_parameter(settings), (peak - dense) / GIB) if config.moe is None else None
     if config.moe is not None:
-        return MOE_WORKSPACE, (peak - dense) / experts_bytes(settings, config)
+        return experts_parameter(config), (peak - dense) / experts_bytes(settings, config)
     return (sampler, (peak - hidden) / logits) if sampling >= dense and logits else (FORWARD, peak / forward)
 
 
 def _peak(printed: StartupFigures, priced: Price, *, is_plain: bool) -> float | None:
     if printed.activation_gib is not None and not printed.activation_includes_graphs:
         return printed.activation_gib * GIB
-    if not is_plain or printed.weights_gib is None or printed.kv_cache_gib is None:
+    settings = priced.variants[0].settings
+    is_alone = settings.tensor_parallel_size == settings.pipeline_parallel_size == 1
+    if not is_plain or not is_alone or printed.weights_gib is None or printed.kv_cache_gib is None:
         return None
     beside = sum(
         term.size.expected

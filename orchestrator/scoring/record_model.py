@@ -30,8 +30,7 @@ def model_candidates(written: str) -> tuple[str, ...]:
 
 
 def _has_unnamed_form(remark: str) -> bool:
-    """bitsandbytes quantises any checkpoint alike, so it needs no name."""
-    return _UNNAMED_FORM.search(remark) is not None and "bnb" not in remark
+    return _UNNAMED_FORM.search(remark) is not None
 
 
 def _key(name: str) -> str:

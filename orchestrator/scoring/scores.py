@@ -119,7 +119,7 @@ def _comparisons(record: StartupRecord, price: Price) -> Iterator[Comparison]:
     for quantity, truth, size in printed:
         if truth is not None and truth >= 0:
             yield _of_bytes(quantity, truth, size, None)
-    undisturbed = not (record.inputs.has_neighbours and _charges_neighbours(price))
+    undisturbed = not record.inputs.has_neighbours or record.inputs.free_gib is not None
     if undisturbed and figures.kv_cache_gib is not None:
         yield _of_bytes(Quantity.KV_CACHE, figures.kv_cache_gib, price.kv_cache, price.budget.expected)
     tokens = printed_tokens(record)
@@ -132,10 +132,6 @@ def _comparisons(record: StartupRecord, price: Price) -> Iterator[Comparison]:
         yield Comparison(
             quantity=Quantity.TOKENS, truth=tokens, expected=expected, low=low, high=high, printed_error=0.0
         )
-
-
-def _charges_neighbours(price: Price) -> bool:
-    return any(memory_rules(release).device_wide for release in price.releases)
 
 
 def printed_tokens(record: StartupRecord) -> int | None:

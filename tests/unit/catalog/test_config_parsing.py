@@ -70,7 +70,42 @@ def test_a_dense_decoder_whole() -> None:
         tie_word_embeddings=False,
         layers=(full(4),),
         rope_theta=10000.0,
+        rotary_elements=8,
     )
+
+
+@pytest.mark.parametrize(
+    ("changes", "elements"),
+    [
+        ({}, 8),
+        ({"partial_rotary_factor": 0.5}, 4),
+        ({"rope_parameters": {"rope_type": "default", "partial_rotary_factor": 0.25}}, 2),
+        ({"rope_local_base_freq": 10000.0}, 16),
+        ({"rope_parameters": {"full_attention": {"rope_theta": 1.0}, "sliding_attention": {"rope_theta": 2.0}}}, 16),
+        ({"kv_lora_rank": 32, "qk_rope_head_dim": 6, "qk_nope_head_dim": 10}, 6),
+    ],
+)
+def test_tables_of_rope_hold_a_head_per_position(changes: dict[str, object], elements: int) -> None:
+    config = parsed(**changes)
+    assert isinstance(config, ModelConfig)
+    assert config.rotary_elements == elements
+
+
+@pytest.mark.parametrize(
+    ("changes", "count"),
+    [
+        ({}, 0),
+        ({"num_nextn_predict_layers": 1}, 1),
+        ({"mtp_num_hidden_layers": 2}, 2),
+        ({"model_type": "qwen3_next"}, 1),
+    ],
+)
+def test_draft_layers_are_counted_apart(changes: dict[str, object], count: int) -> None:
+    state = {f"linear_{name}": 2 for name in
+             ("num_key_heads", "num_value_heads", "key_head_dim", "value_head_dim", "conv_kernel_dim")}  # fmt: skip
+    config = parsed(**state, **changes)
+    assert isinstance(config, ModelConfig)
+    assert config.draft_layers == count
 
 
 def test_without_kv_heads_every_head_has_its_own() -> None:

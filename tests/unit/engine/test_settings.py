@@ -59,6 +59,7 @@ def test_silence_gives_the_defaults_of_the_release() -> None:
         loads_draft_layers=False,
         uses_v2_runner=True,
         batches_in_flight=2,
+        rope_positions=40960,
     )
 
 
@@ -186,6 +187,8 @@ def test_draft_layers_are_loaded_for_speculation_with_them() -> None:
         ("0.32.0", {"max-num-batched-tokens": 100, "max-num-seqs": 256}, 15, 15, 96),
         ("0.32.0", {"max-cudagraph-capture-size": 8}, 4, 4, 8),
         ("0.32.0", {"cudagraph-capture-sizes": [1, 8]}, 2, 2, 8),
+        ("0.32.0", {"cudagraph-capture-sizes": [1, 8], "enable-lora": True}, 4, 4, 8),
+        ("0.32.0", {"cudagraph-capture-sizes": [8], "enable-lora": True, "specialize-active-lora": True}, 2, 2, 8),
         ("0.32.0", {"cudagraph-capture-sizes": [8]}, 1, 1, 8),
         ("0.9.2", {"cuda-graph-sizes": [16]}, 5, 0, 16),
         ("0.9.2", {"cuda-graph-sizes": [4, 16]}, 2, 0, 16),

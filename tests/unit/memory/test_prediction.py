@@ -100,8 +100,31 @@ def test_the_start_up_check_compares_free_memory_with_the_budget(
 
 
 def test_there_was_no_start_up_check_before_0_9_1() -> None:
+    early, late = (made_up(release=Release.of(release)) for release in ("0.7.3", "0.9.1"))
+    assert predict(early, 0.6, int(6.7 * GIB)).reason.startswith("out of memory after the profile run")
+    assert predict(late, 0.6, int(6.7 * GIB)).reason.startswith("vLLM finds")
+
+
+def test_what_comes_after_the_profile_run_must_fit_on_top_of_the_budget() -> None:
     early = made_up(release=Release.of("0.7.3"))
-    assert predict(early, 0.6, 6 * GIB).verdict is Verdict.STARTS
+    assert predict(early, 0.6, 7 * GIB).verdict is Verdict.STARTS
+    close = predict(early, 0.6, int(6.7 * GIB))
+    assert (close.verdict, close.reason) == (
+        Verdict.TOO_CLOSE,
+        "out of memory after the profile run: 0.50 to 1.00 GiB for CUDA context, graphs and late workspaces come on"
+        " top of the budget, which leaves 0.70 GiB",
+    )
+    assert predict(early, 0.6, 6 * GIB).verdict is Verdict.REFUSES
+
+
+def test_terms_that_err_independently_seldom_err_together() -> None:
+    terms = tuple(
+        MemoryTerm(term=Term.CUDA_GRAPHS, size=ByteRange(0, GIB // 4, GIB // 2), in_budget=False, source="")
+        for _ in range(4)
+    )
+    shared = made_up(terms=terms)
+    assert predict(shared, 0.4, int(5.51 * GIB)).verdict is Verdict.STARTS
+    assert predict(shared, 0.4, int(5.49 * GIB)).verdict is Verdict.TOO_CLOSE
 
 
 def test_no_room_for_the_kv_cache_is_a_refusal() -> None:

@@ -124,8 +124,6 @@ def test_every_printed_figure_is_compared() -> None:
 
 def test_figures_that_others_may_have_changed_are_left_out() -> None:
     shared: dict[str, object] = {"has_neighbours": True}
-    self_only = _scored(record(asked=shared, kv_cache_gib=57.0, kv_tokens=9))
-    assert self_only.comparison(Quantity.KV_CACHE) is not None
     device_wide = _scored(record(asked={**shared, "release": "0.8.5"}, kv_cache_gib=57.0, kv_tokens=9))
     assert [each.quantity for each in device_wide.comparisons] == [Quantity.TOKENS_GIVEN_MEMORY]
     assert device_wide.judgement is None
@@ -225,8 +223,16 @@ def test_samples_move_the_expectation_and_draw_the_interval_in_as_sources_agree(
     assert one == Scale(low=1.2 + (prior.low - 1.2) / 2, expected=1.2, high=1.2 + (prior.high - 1.2) / 2)
     two = fit(Sample(parameter=MOE_WORKSPACE, value=1.2, source_group=group) for group in "ab")[MOE_WORKSPACE]
     assert one.low < two.low < two.expected == 1.2 < two.high < one.high
+    beyond = fit([Sample(parameter=MOE_WORKSPACE, value=2.0, source_group="a")])[MOE_WORKSPACE]
+    assert beyond.high == 2.0
     far = fit([Sample(parameter=MOE_WORKSPACE, value=9.0, source_group="a")])[MOE_WORKSPACE]
-    assert far.high == 9.0
+    assert far == prior
+
+
+def test_where_one_of_two_kernels_runs_records_move_the_bounds_alone() -> None:
+    name = sampler_parameter(Sampler.SORT_OR_FLASHINFER)
+    fitted = fit([Sample(parameter=name, value=11.0, source_group="a")])[name]
+    assert fitted == Scale(low=9.0, expected=38.0, high=38.0)
 
 
 def test_the_printed_peak_says_what_it_can_about_one_parameter() -> None:
@@ -255,7 +261,7 @@ def test_the_printed_peak_says_what_it_can_about_one_parameter() -> None:
         triton,
         "forward pass",
         "workspace of experts",
-        "vision encoder",
+        "vision encoder from 0.12.0",
         "non-torch, one GPU from 0.18.0",
         "CUDA graphs, each as captured",
     }
