@@ -15,7 +15,7 @@ from orchestrator.domain.profile import FlagValue
 from orchestrator.engine.arguments import serve_arguments
 from orchestrator.engine.canonical import canonical_flags
 from orchestrator.engine.compatibility import check_model
-from orchestrator.engine.cpu_platform import CPU_DTYPE, CpuRefusal, check_cpu, sizes_cache_by_flag
+from orchestrator.engine.cpu_platform import CPU_DTYPE, CpuRefusal, cautions_on_cpu, check_cpu, sizes_cache_by_flag
 from orchestrator.memory.cpu_host import HostFootprint, gib_of_cache_space, host_footprint
 
 GIGA = 10**9
@@ -78,6 +78,7 @@ class HostAnswer:
     verdict: Verdict | None = None
     tokens_per_second: tuple[float, float, float] | None = None  # low, expected, high: a bound by the bandwidth
     command: str = ""
+    notes: tuple[str, ...] = ()
 
     @property
     def runs(self) -> bool:
@@ -140,6 +141,7 @@ def _answer(form: Form, question: Question, bandwidth: Bandwidth, ram_bytes: int
         verdict=None if ram_bytes is None else _judged(priced, ram_bytes),
         tokens_per_second=_bounds(bandwidth, step, is_quantised=form.facts.config.quantization is not None),
         command=_command(form, priced, question),
+        notes=cautions_on_cpu(form.facts.config, question.release),
     )
 
 

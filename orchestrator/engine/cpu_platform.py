@@ -12,6 +12,7 @@ CPU_DTYPE = "bfloat16"
 
 _BLOCKS_OF_128_SINCE = Release.of("0.11.1")
 _SIZE_BY_FLAG_SINCE = Release.of("0.20.0")
+_LOOKED_AT = Release.of("0.32.0")
 _LATENT_BLOCK = 16
 
 
@@ -23,6 +24,8 @@ class CpuRefusal:
     help: str
 
 
+_EXPERTS_REASON = "quantised experts need a GPU: on CPUs vLLM has kernels for them with AMX tiles only, if at all"
+_INTEGERS = ("awq", "gptq", "compressed-tensors")
 _UNQUANTISED_HELP = "take the unquantised model in bfloat16, or a 4 bit AWQ or GPTQ form of it"
 _FLOAT_REASON = "{name} weights need a GPU: on CPUs vLLM has kernels for them with AMX tiles only, if at all"
 
@@ -46,7 +49,8 @@ _WEIGHT_FORMATS_OF_GPUS = {
 def check_cpu(config: ModelConfig, said: object = None) -> CpuRefusal | None:
     """Why the checkpoint does not run on a CPU; None when it does. `said` is the flag `quantization`.
 
-    AWQ and GPTQ run with 4 bits (vLLM's CPU kernels know no other width), compressed-tensors with integers.
+    AWQ and GPTQ run with 4 bits (vLLM's CPU kernels know no other width), compressed-tensors with integers; none
+    of them in experts. Read in the kernels of vLLM 0.32; what needs AMX tiles is not counted on.
     """
     stated = config.quantization
     if stated is None:
@@ -57,11 +61,21 @@ def check_cpu(config: ModelConfig, said: object = None) -> CpuRefusal | None:
             reason=_FLOAT_REASON.format(name=_WEIGHT_FORMATS_OF_GPUS[method]),
             help=_UNQUANTISED_HELP,
         )
+    if config.moe is not None and method in _INTEGERS:
+        return CpuRefusal(reason=_EXPERTS_REASON, help="take the unquantised model in bfloat16")
     if method in ("awq", "gptq"):
         return None if stated.bits in (None, 4) else _wrong_width(method.upper(), stated)
     if method == "compressed-tensors":
         return _check_compressed_tensors(stated)
     return _REFUSALS.get(method) or _unknown(stated.method)
+
+
+def cautions_on_cpu(config: ModelConfig, release: Release) -> tuple[str, ...]:
+    """What is not known for certain about a model that should run."""
+    kinds = {group.kind for group in config.layers}
+    if release >= _LOOKED_AT or kinds.isdisjoint((LayerKind.LATENT_ATTENTION, LayerKind.LINEAR_ATTENTION)):
+        return ()
+    return (f"latent and recurrent layers are known to run on CPUs from vLLM {_LOOKED_AT} on; earlier ones may refuse",)
 
 
 def _unknown(method: str) -> CpuRefusal:

@@ -76,6 +76,8 @@ def _row(answer: HostAnswer, page: Paper, letters: dict[str, str]) -> Iterator[s
         rates = f"{_rate(expected)} ({_rate(low)}{page.dash}{_rate(high)})"
         times = f"{_seconds(expected)} ({_seconds(high)}{page.dash}{_seconds(low)})"
         yield f"{head}{_gib(answer.footprint.ram, page, unit=''):<18}{rates:<20}{times:<22}{_WORDS[answer.verdict]}"
+        for note in answer.notes:
+            yield from page.wrapped(f"= note: {note}", 5, 13)
 
 
 def _instead(answer: HostAnswer, page: Paper) -> str:

@@ -163,6 +163,7 @@ def _host_answer(answer: HostAnswer) -> dict[str, object]:
         "read_per_token_bytes": None if priced is None else priced.read_per_token_bytes,
         "tokens_per_second": None if rates is None else _interval(rates),
         f"seconds_for_{EXAMPLE_TOKENS}_tokens": None if rates is None else _seconds(rates),
+        "notes": list(answer.notes),
         "command": answer.command,
     }
 

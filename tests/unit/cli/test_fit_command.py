@@ -34,6 +34,7 @@ CASES: dict[str, list[str]] = {
     "qwen-0.5b-cpu": ["Qwen/Qwen2.5-0.5B-Instruct", "--gpu", "cpu", "--host-ram", "4"],
     "qwen3-8b-cpu-and-t4": ["Qwen/Qwen3-8B", "--gpu", "cpu", "--gpu", "T4", "--host-bandwidth", "51.2"],
     "qwen3-next-all": ["Qwen/Qwen3-Next-80B-A3B-Instruct", "--all"],
+    "deepseek-v2-lite-cpu": ["deepseek-ai/DeepSeek-V2-Lite", "--gpu", "cpu", "--release", "0.30.0"],
     "a-split-that-does-not-divide": ["Qwen/Qwen3-30B-A3B", "--gpu", "8xRTX4090", "--gpu", "3xL4"],
     "bf16-on-turing-long-ago": ["Qwen/Qwen3-4B", "--gpu", "T4", "--release", "0.8.5"],
     "a-directory": ["./tiny", "--gpu", "L4", "--gpu", "cpu"],

@@ -11,6 +11,7 @@ from orchestrator.domain.model_config import ModelConfig, Quantization
 from orchestrator.domain.release import Release
 from orchestrator.engine.cpu_platform import (
     cache_left_unsaid,
+    cautions_on_cpu,
     check_cpu,
     cpu_block_size,
     sizes_cache_by_flag,
@@ -84,3 +85,19 @@ def test_quantising_while_loading_needs_a_gpu() -> None:
     assert "'Int8Params'" in bitsandbytes.reason
     assert fp8 is not None
     assert fp8.reason == "`fp8` has no kernels for CPUs that are known here"
+
+
+@pytest.mark.parametrize("model", ["Qwen/Qwen3-30B-A3B-GPTQ-Int4", "TheBloke/Mixtral-8x7B-Instruct-v0.1-AWQ"])
+def test_quantised_experts_need_a_gpu(model: str) -> None:
+    refusal = check_cpu(config_of(model))
+    assert refusal is not None
+    assert refusal.reason.startswith("quantised experts need a GPU")
+    assert check_cpu(config_of("Qwen/Qwen3-30B-A3B")) is None
+
+
+def test_what_was_not_looked_at_is_said() -> None:
+    latent, recurrent = config_of("deepseek-ai/DeepSeek-V2-Lite"), config_of("Qwen/Qwen3-Next-80B-A3B-Instruct")
+    for config in (latent, recurrent):
+        assert cautions_on_cpu(config, Release.of("0.32.0")) == ()
+        assert "may refuse" in cautions_on_cpu(config, Release.of("0.31.0"))[0]
+    assert cautions_on_cpu(PLAIN, Release.of("0.6.0")) == ()
