@@ -33,8 +33,9 @@ def find_model_facts(
 
     A model written as a path (from `/`, `.` or `~`), or a directory under `base_directory`, is read there. Else the
     Hugging Face cache is asked for the revision, then the catalogue, then the hub; where that cannot be asked
-    (`offline`), a name that is that of a known model in another form is taken at its word. Whatever cannot check an
-    explicit revision says so in its provenance. OutsideFailure when the hub fails; E306 for an unknown model.
+    (`offline`) or fails, a name that is that of a known model in another form is taken at its word. Whatever cannot
+    check an explicit revision says so in its provenance. OutsideFailure when the hub fails and the name says nothing;
+    E306 for an unknown model.
     """
     variables = os.environ if environment is None else environment
     directory = _local_directory(model, base_directory)
@@ -60,7 +61,10 @@ def _from_hub(model: str, revision: str | None) -> ModelFacts | Diagnostic:
     try:
         facts = read_hub(model, revision)
     except OutsideFailure as failure:
-        raise OutsideFailure(_with_similar(failure.finding, model)) from failure
+        derived = derive_model(model)
+        if derived is None:
+            raise OutsideFailure(_with_similar(failure.finding, model)) from failure
+        return _unchecked(replace(derived, provenance=f"{derived.provenance}; the hub did not answer"), revision)
     unknown = isinstance(facts, Diagnostic) and facts.code == "E306"
     return _with_similar(facts, model) if unknown and isinstance(facts, Diagnostic) else facts
 

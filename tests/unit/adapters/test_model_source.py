@@ -194,3 +194,10 @@ def test_without_a_hub_a_name_in_another_form_is_taken_at_its_word(tmp_path: Pat
         "derived: Qwen/Qwen3-8B as NVFP4 in groups of 16, as its name says; bytes computed;"
         " revision `abc` was not checked"
     )
+
+
+def test_a_hub_that_does_not_answer_leaves_what_a_name_says(tmp_path: Path) -> None:
+    with running_hub(Hub(models={})) as hub:
+        closed = hub.endpoint
+    said = in_a_process_of_its_own("", "someone/Qwen3-8B-NVFP4", HF_ENDPOINT=closed, HF_HOME=str(tmp_path))
+    assert "Qwen/Qwen3-8B as NVFP4 in groups of 16, as its name says; bytes computed; the hub did not answer" in said
