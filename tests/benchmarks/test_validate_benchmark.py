@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-SERVICE = "service: s{0:04}\nmodel: Qwen/Qwen3-8B-AWQ\ngpus: [0]\nvllm:\n  max-model-len: 65536\n"
+SERVICE = "service: s{0:04}\nmodel: Qwen/Qwen3-8B-AWQ\ngpus: [0]\nvllm:\n  max-model-len: 32768\n"
 
 
 @pytest.mark.parametrize("count", [3, 1000])
