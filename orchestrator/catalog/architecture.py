@@ -24,6 +24,8 @@ _DTYPES = {
 }
 DTYPE_BYTES = {"bfloat16": 2, "float16": 2, "float32": 4}
 
+_PLACES = 4
+
 _TIED_BY_DEFAULT = ("bloom", "cohere", "falcon", "gemma", "gpt2", "gpt_bigcode", "opt", "starcoder2")
 """Families (by prefix) whose output head is the embedding unless config.json says otherwise."""
 
@@ -207,7 +209,9 @@ def _rope_theta(text: Fields) -> float | None:
 
 
 def _rotary_elements(text: Fields, head_dim: int) -> int:
-    """Sines and cosines per position: one table, or one for windows and one for the others (Gemma 3)."""
+    """Sines and cosines per position: one table, or one for windows and one for the others (Gemma 3); with places in
+    images and videos (M-RoPE) vLLM makes the table four times as long.
+    """
     if text.has("n_embd"):
         return 0
     rope = text.nested("rope_parameters", "rope_scaling")
@@ -215,7 +219,8 @@ def _rotary_elements(text: Fields, head_dim: int) -> int:
     part = next((part for each in places if (part := each.number("partial_rotary_factor"))), 1.0)
     width = text.integer("qk_rope_head_dim") if latent_size(text) else int(head_dim * min(part, 1.0))
     has_two = text.has("rope_local_base_freq") or (rope is not None and rope.has("sliding_attention"))
-    return 2 * width if has_two else width
+    has_places = rope is not None and rope.has("mrope_section")
+    return width * (2 if has_two else 1) * (_PLACES if has_places else 1)
 
 
 def _rope_parameters(text: Fields) -> Mapping[str, object] | None:

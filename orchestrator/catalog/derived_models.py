@@ -49,7 +49,7 @@ class _Form:
 
 
 def _form(pattern: str, words: str, stated: Mapping[str, object] | None) -> _Form:
-    return _Form(pattern=re.compile(rf"[-_.]{pattern}$", re.IGNORECASE), words=words, stated=stated)
+    return _Form(pattern=re.compile(rf"[-_. ]{pattern}$", re.IGNORECASE), words=words, stated=stated)
 
 
 _FORMS = (
@@ -73,6 +73,7 @@ _MAKERS_FP8: Mapping[str, Mapping[str, object]] = {
 """Publishers whose plain `-FP8` has one scale per matrix."""
 
 _MAKER = "meta-"
+_WITH_DRAFT_LAYERS = re.compile(r"[-_ ]mtp$", re.IGNORECASE)
 _TRAINED_ON = re.compile(r"[-_](instruct|chat|it|base|hf|thinking|abliterated|heretic)(?=-|$)", re.IGNORECASE)
 """Words of training that leave a model's shape as it is."""
 
@@ -83,6 +84,7 @@ def derive_model(model_id: str) -> ModelFacts | None:
     None when there is no such model. Bytes are computed from the known model's config, so they are not exact.
     """
     publisher, _, name = model_id.rpartition("/")
+    name = _WITH_DRAFT_LAYERS.sub("", name)
     form = next((form for form in _FORMS if form.pattern.search(name)), None)
     base = _known(form.pattern.sub("", name) if form is not None else name)
     if base is None:

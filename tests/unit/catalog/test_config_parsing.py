@@ -81,6 +81,7 @@ def test_a_dense_decoder_whole() -> None:
         ({"partial_rotary_factor": 0.5}, 4),
         ({"rope_parameters": {"rope_type": "default", "partial_rotary_factor": 0.25}}, 2),
         ({"rope_local_base_freq": 10000.0}, 16),
+        ({"rope_scaling": {"type": "mrope", "mrope_section": [1, 1, 2]}}, 32),
         ({"rope_parameters": {"full_attention": {"rope_theta": 1.0}, "sliding_attention": {"rope_theta": 2.0}}}, 16),
         ({"kv_lora_rank": 32, "qk_rope_head_dim": 6, "qk_nope_head_dim": 10}, 6),
     ],
