@@ -27,6 +27,8 @@ from orchestrator.memory.activation import (
 from orchestrator.memory.constants import (
     FORWARD,
     GRAPH_BASE,
+    GRAPH_EACH_ACTUAL,
+    GRAPH_RANKS_FACTOR,
     PARAMETERS,
     Constants,
     Parameter,
@@ -115,8 +117,10 @@ def _graphs(printed: StartupFigures, variant: Variant, facts: ModelFacts) -> tup
     count = variant.settings.graphs.count
     if printed.graphs_gib is None or not count:
         return None
-    first = PRIORS[GRAPH_BASE].expected
-    return captured_parameter(facts.config), (printed.graphs_gib * GIB / MIB - first) / count
+    name = captured_parameter(facts.config)
+    several = name == GRAPH_EACH_ACTUAL and variant.settings.tensor_parallel_size > 1
+    each = (printed.graphs_gib * GIB / MIB - PRIORS[GRAPH_BASE].expected) / count
+    return name, each / GRAPH_RANKS_FACTOR if several else each
 
 
 def _activation(printed: StartupFigures, priced: Price, facts: ModelFacts) -> tuple[str, float] | None:

@@ -98,6 +98,12 @@ def kind_of_model(score: Score) -> str:
     return score.price.kind_of_model
 
 
+def is_fully_stated(score: Score) -> bool:
+    """Whether the record leaves one reading: its release, its card, its utilization; and its author is sure of it."""
+    one_reading = len(score.price.variants) == 1 and score.record.inputs.gpu_memory_utilization is not None
+    return one_reading and score.record.confidence != "low"
+
+
 GROUPINGS: tuple[Grouping, ...] = (
     ("GPU", lambda score: gpu_class(score.record.inputs)),
     ("release", release_span),

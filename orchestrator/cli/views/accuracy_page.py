@@ -19,14 +19,27 @@ from orchestrator.cli.views.accuracy_rows import (
 from orchestrator.memory.constants import PARAMETERS
 from orchestrator.scoring.report import AccuracyReport
 from orchestrator.scoring.scores import Quantity, Score
-from orchestrator.scoring.summary import GROUPINGS, figures, of_quantity, verdicts, worst_first
+from orchestrator.scoring.summary import GROUPINGS, figures, is_fully_stated, of_quantity, verdicts, worst_first
 
-_TARGETS = (
-    (Quantity.WEIGHTS, 0.01, 0.03),
-    (Quantity.KV_CACHE, 0.03, 0.10),
-    (Quantity.TOKENS_GIVEN_MEMORY, 0.005, None),
-)
-_INSIDE, _WIDTH, _RIGHT = 0.90, 0.15, 0.95
+_HOLDS = "interval of the KV cache holds the truth"
+_WIDE = "interval over budget, median"
+_RIGHT = "verdict right"
+_DECIDED = "verdict right, of those not too close to call"
+_DANGEROUS = "said `starts`, and it did not"
+_TARGETS = {
+    "weights, median error": (0.01, False),
+    "weights, 90th percentile": (0.03, False),
+    "KV cache, median error": (0.03, False),
+    "KV cache, 90th percentile": (0.10, False),
+    "tokens, given the memory, median error": (0.005, False),
+    "tokens, given the memory, 90th percentile": (0.005, False),
+    _HOLDS: (0.90, True),
+    _WIDE: (0.15, False),
+    _RIGHT: (0.95, True),
+    _DECIDED: (0.95, True),
+    _DANGEROUS: (0.0, False),
+}
+"""What is wanted, and whether at least."""
 _PEER_SOURCE = "llm-d-incubation/llm-d-planner"
 _PEER_ROWS = (
     ("weights", Quantity.WEIGHTS, "0.89 %"),
@@ -70,33 +83,49 @@ what is scored."""
 
 
 def _targets(report: AccuracyReport) -> str:
-    judged = verdicts(report.scores)
+    stated = tuple(score for score in report.scores if is_fully_stated(score))
+    both = [_target_figures(scores) for scores in (report.scores, stated)]
     rows: list[Row] = []
-    for quantity, median_target, p90_target in _TARGETS:
-        found = figures(of_quantity(report.scores, quantity))
-        if found is None:
+    for name, (target, at_least) in _TARGETS.items():
+        cells = [_cell(name, found.get(name), target, at_least=at_least) for found in both]
+        rows.append((name, *cells, _limit(name, target, at_least=at_least)))
+    heads = ("", f"all {len(report.scores)} priced", f"the {len(stated)} that are fully stated", "target")
+    words = (
+        "*Fully stated* are records that leave one reading: one release, one card, a utilization, and an author who is"
+        " sure. The others are priced with what they say, over all that it may mean."
+    )
+    return "\n\n".join(("## Targets, held out", words, _table(heads, rows)))
+
+
+def _target_figures(scores: Sequence[Score]) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for quantity in (Quantity.WEIGHTS, Quantity.KV_CACHE, Quantity.TOKENS_GIVEN_MEMORY):
+        each = figures(of_quantity(scores, quantity))
+        if each is None:
             continue
-        rows.append(_target(f"{quantity}, median error", found.median_error, median_target))
-        if p90_target is not None:
-            rows.append(_target(f"{quantity}, 90th percentile", found.p90_error, p90_target))
-    memory = figures(of_quantity(report.scores, Quantity.KV_CACHE))
-    if memory is not None and memory.width is not None:
-        rows.append(_target("interval of the KV cache holds the truth", memory.inside, _INSIDE, at_least=True))
-        rows.append(_target("interval over budget, median", memory.width, _WIDTH))
-    rows.append(_target("verdict right", judged.share_right, _RIGHT, at_least=True))
-    rows.append(
-        _target("verdict right, of those not too close to call", judged.share_right_of_decided, _RIGHT, at_least=True)
-    )
-    rows.append(
-        ("said `starts`, and it did not", str(judged.dangerous), "0", "met" if not judged.dangerous else "missed")
-    )
-    return "## Targets, held out\n\n" + _table(("", "figure", "target", ""), rows)
+        found[f"{quantity}, median error"] = each.median_error
+        found[f"{quantity}, 90th percentile"] = each.p90_error
+        if quantity is Quantity.KV_CACHE:
+            found[_HOLDS], found[_WIDE] = each.inside, each.width or 0.0
+    judged = verdicts(scores)
+    if judged.count:
+        found[_RIGHT], found[_DECIDED] = judged.share_right, judged.share_right_of_decided
+        found[_DANGEROUS] = float(judged.dangerous)
+    return found
 
 
-def _target(name: str, value: float, target: float, *, at_least: bool = False) -> Row:
+def _cell(name: str, value: float | None, target: float, *, at_least: bool) -> str:
+    if value is None:
+        return "-"
     is_met = value >= target if at_least else value <= target
-    word = "at least" if at_least else "at most"
-    return (name, percent(value, 2), f"{word} {percent(target)}", "met" if is_met else "missed")
+    shown = f"{value:.0f}" if name == _DANGEROUS else percent(value, 2)
+    return f"{shown}, {'met' if is_met else 'missed'}"
+
+
+def _limit(name: str, target: float, *, at_least: bool) -> str:
+    if name == _DANGEROUS:
+        return "0"
+    return f"{'at least' if at_least else 'at most'} {percent(target)}"
 
 
 def _quantities(plain: AccuracyReport, held_out: AccuracyReport) -> str:
@@ -160,6 +189,10 @@ def _limits(report: AccuracyReport) -> str:
     known = sum(len(score.price.releases) == 1 for score in report.scores)
     return f"""## Limits
 
+- What stands in the way of the targets that are missed: records without a release span too many sets of rules for one
+  expectation; before 0.11 the sampler of the profile run depends on whether FlashInfer is installed, which no profile
+  says; old releases profile vision encoders with inputs whose size depends on the processor; one nightly build lost
+  3.4 GiB that its neighbour kept. A verdict within the interval of the KV cache is honestly open.
 - {known} of the {len(report.scores)} priced records name one release. The others are priced for every release that they
   may be of, with an interval that holds them all; their expectation is the median of those.
 - Flags that a record does not mention count as not passed. Some records leave flags out, and nobody can tell which.

@@ -20,6 +20,7 @@ from orchestrator.scoring.summary import (
     Verdicts,
     figures,
     grouped,
+    is_fully_stated,
     of_quantity,
     release_span,
     verdicts,
@@ -179,6 +180,14 @@ def test_a_summary_counts_errors_and_verdicts() -> None:
     assert (Verdicts().share_right, Verdicts(undecided=1).share_right_of_decided) == (0.0, 0.0)
 
 
+def test_fully_stated_records_leave_one_reading() -> None:
+    stated, unsure = record(), replace(record(), confidence="low")
+    shared_name = record(asked={"gpu_total_gib": None, "gpu": "80GB card"})
+    silent = record(asked={"gpu_memory_utilization": None})
+    found = [is_fully_stated(_scored(each)) for each in (stated, unsure, shared_name, silent)]
+    assert found == [True, False, False, False]
+
+
 def test_the_worst_comes_first() -> None:
     assert [each.record.id for each in worst_first(_several())][:4] == [
         "dangerous",
@@ -286,3 +295,15 @@ def test_every_parameter_has_a_name_of_its_own_and_ordered_bounds_within_reach_o
     for parameter in PARAMETERS:
         for scale in (parameter.prior, parameter.fitted):
             assert 0 <= scale.low <= scale.expected <= scale.high
+
+
+def test_graphs_of_several_ranks_are_taken_for_larger_ones() -> None:
+    told = samples(
+        (
+            record("one", graphs_gib=0.9, asked={"tensor_parallel_size": 1}),
+            record("two", graphs_gib=0.9, asked={"tensor_parallel_size": 2}),
+        ),
+        known,
+    )
+    one, two = (each.value for each in told if each.parameter == "CUDA graphs, each as captured")
+    assert one == 1.5 * two
