@@ -55,6 +55,7 @@ def _parts(plan: Plan, deployment: Deployment, paper: Paper, *, terms: bool) -> 
     yield Text()
     if terms:
         yield from _terms(plan, paper)
+    yield from _reasons(plan, paper)
     yield from _reductions(plan, paper)
     yield from _start_order(plan)
 
@@ -131,6 +132,15 @@ def _terms(plan: Plan, paper: Paper) -> Iterator[Text | Table]:
 
 def _interval(size: ByteRange, paper: Paper) -> tuple[str, str]:
     return f"{as_gib(size.expected):.2f}", f"{as_gib(size.low):.2f}{paper.dash}{as_gib(size.high):.2f}"
+
+
+def _reasons(plan: Plan, paper: Paper) -> Iterator[Text]:
+    """Why every service is where it is, and what else the search has to say."""
+    yield Text("where and why", style="bold")
+    for note in plan.search_notes:
+        for line in wrap(note, paper.width - 2, subsequent_indent="  ", break_long_words=False):
+            yield Text(f"  {line}")
+    yield Text()
 
 
 def _reductions(plan: Plan, paper: Paper) -> Iterator[Text]:

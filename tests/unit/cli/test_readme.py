@@ -29,7 +29,8 @@ def _orchestrate(command: str) -> list[str]:
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of what ships, to run in."""
-    shutil.copytree(ROOT / "configs", tmp_path / "configs")
+    for part in ("configs", "tests/data"):
+        shutil.copytree(ROOT / part, tmp_path / part)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "100")
     return tmp_path
