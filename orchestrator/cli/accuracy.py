@@ -13,6 +13,7 @@ from orchestrator.cli.exit_codes import ExitCode
 from orchestrator.cli.options import OfflineOption
 from orchestrator.cli.terminal import emit, emit_document, print_findings, width_of_terminal
 from orchestrator.domain.diagnostics import Diagnostic, Report
+from orchestrator.domain.failures import OutsideFailure
 
 if TYPE_CHECKING:
     from orchestrator.domain.model_config import ModelFacts
@@ -42,7 +43,7 @@ def accuracy(
     if read is None:
         raise typer.Exit(ExitCode.FINDINGS)
     found, sources = read
-    find_model = _model_finder(Path(records).parent, offline=offline)
+    find_model = _model_finder(Path(records).parent, report, offline=offline)
     plain, held_out = _reports(found, find_model, cross_validate=cross_validate or markdown)
     view = _view(plain, held_out, as_json=as_json, markdown=markdown, cross_validate=cross_validate)
     (emit_document if as_json or markdown else emit)(view)
@@ -65,18 +66,28 @@ def _read_records(path: str, report: Report) -> tuple[tuple[StartupRecord, ...],
     return records, {path: text}
 
 
-def _model_finder(base_directory: Path, *, offline: bool) -> FindModel:
-    """Looks a model up by what a record calls it, once: the names that it may have, best first."""
+def _model_finder(base_directory: Path, report: Report, *, offline: bool) -> FindModel:
+    """Looks a model up by what a record calls it, once: the names that it may have, best first.
+
+    A hub that fails is reported once and not asked again: the other records are scored without it.
+    """
     from orchestrator.adapters.model_source import find_model_facts
     from orchestrator.scoring.record_model import model_candidates
 
+    failures: list[OutsideFailure] = []
+
+    def look_up(name: str) -> ModelFacts | Diagnostic:
+        try:
+            return find_model_facts(name, None, offline=offline or bool(failures), base_directory=base_directory)
+        except OutsideFailure as failure:
+            failures.append(failure)
+            report.add(failure.finding)
+            return failure.finding
+
     @cache
     def find(written: str) -> ModelFacts | None:
-        for name in model_candidates(written):
-            facts = find_model_facts(name, None, offline=offline, base_directory=base_directory)
-            if not isinstance(facts, Diagnostic):
-                return facts
-        return None
+        found = (look_up(name) for name in model_candidates(written))
+        return next((facts for facts in found if not isinstance(facts, Diagnostic)), None)
 
     return find
 

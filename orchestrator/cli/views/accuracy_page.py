@@ -40,7 +40,7 @@ _TARGETS = {
     _DANGEROUS: (0.0, False),
 }
 """What is wanted, and whether at least."""
-_PEER_SOURCE = "llm-d-incubation/llm-d-planner"
+_PEER_SOURCE = "llm-d-incubation/llm-d-planner#205"
 _PEER_ROWS = (
     ("weights", Quantity.WEIGHTS, "0.89 %"),
     ("KV cache", Quantity.KV_CACHE, "6.62 %"),
@@ -91,7 +91,8 @@ def _targets(report: AccuracyReport) -> str:
         rows.append((name, *cells, _limit(name, target, at_least=at_least)))
     heads = ("", f"all {len(report.scores)} priced", f"the {len(stated)} that are fully stated", "target")
     words = (
-        "*Fully stated* are records that leave one reading: one release, one card, a utilization, and an author who is"
+        "Tokens are counted in the memory as printed, in hundredths of a GiB; what that rounding explains is no error."
+        " *Fully stated* are records that leave one reading: one release, one card, a utilization, and an author who is"
         " sure. The others are priced with what they say, over all that it may mean."
     )
     return "\n\n".join(("## Targets, held out", words, _table(heads, rows)))
@@ -172,7 +173,7 @@ def _peers(plain: AccuracyReport, held_out: AccuracyReport) -> str:
 
 
 def _peer_scores(report: AccuracyReport) -> list[Score]:
-    return [score for score in report.scores if score.record.source_group == _PEER_SOURCE]
+    return [score for score in report.scores if _PEER_SOURCE in score.record.source]
 
 
 def _mean_of(scores: Sequence[Score], quantity: Quantity) -> str:
@@ -199,6 +200,7 @@ def _limits(report: AccuracyReport) -> str:
 - A first start with a cold compile cache leaves up to a gibibyte less KV cache than a second one (0.21 and later). A
   profile does not say which it will be; the interval holds both.
 - Memory that CUDA graphs really take is known least: vLLM's own estimate is off by up to a gibibyte either way.
+- Of pipeline stages vLLM prints the peak of the first; predicted is that of the heaviest, which decides the KV cache.
 - Verdicts of records with neighbours on the GPU are not judged, unless the record says what was free.
 - Sleep mode, several instances that start at once, forks and patched builds, and cards of other makers are not priced.
 - Records come from people who wrote down what went wrong more often than what went right."""

@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from orchestrator.catalog.models import find_model
 from orchestrator.cli.main import app
+from orchestrator.domain.diagnostics import Diagnostic
+from orchestrator.domain.failures import OutsideFailure
 
 ROOT = Path(__file__).resolve().parents[3]
 RECORDS = ROOT / "tests" / "data" / "startups.jsonl"
@@ -107,3 +110,26 @@ def test_a_file_without_a_record_that_can_be_priced_has_no_tables(tmp_path: Path
     )
     page = CliRunner().invoke(app, ["accuracy", str(file), "--offline", "--markdown"]).stdout
     assert "0 of them name model" in page
+
+
+def test_a_hub_that_fails_is_said_once_and_the_other_records_are_scored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[bool] = []
+
+    def refuse(model: str, revision: str | None, *, offline: bool, base_directory: Path) -> object:
+        asked.append(offline)
+        if offline:
+            return find_model(model) or Diagnostic(code="E306", message="nothing is known")
+        raise OutsideFailure(Diagnostic(code="E320", message="the hub does not answer"))
+
+    monkeypatch.setattr("orchestrator.adapters.model_source.find_model_facts", refuse)
+    file = tmp_path / "runs.jsonl"
+    known = RECORDS.read_text(encoding="utf-8").splitlines()[0]
+    unknown = [f'{{"id": "{each}", "outcome": "started", "model": "nobody/{each}"}}' for each in "ab"]
+    file.write_text("\n".join([*unknown, known]), encoding="utf-8")
+    result = CliRunner().invoke(app, ["accuracy", str(file)])
+    assert result.exit_code == 1
+    assert asked == [False, True, True]
+    assert result.stdout.startswith("3 records, 1 priced, 2 not.")
+    assert result.stderr.count("the hub does not answer") == 1
