@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator.cli.views.plan_picture import Paper, pictures
+from orchestrator.cli.views.start_order import in_starting_order, when, why_it_waits
 from orchestrator.domain.plan import Placement, Plan, Term, WorkerPlan
 from orchestrator.domain.profile import Deployment
 from orchestrator.domain.units import ByteRange, as_gib
@@ -57,7 +58,7 @@ def _parts(plan: Plan, deployment: Deployment, paper: Paper, *, terms: bool) -> 
         yield from _terms(plan, paper)
     yield from _reasons(plan, paper)
     yield from _reductions(plan, paper)
-    yield from _start_order(plan)
+    yield from _start_order(plan, paper)
 
 
 def _headline(plan: Plan, paper: Paper) -> Iterator[Text]:
@@ -155,9 +156,10 @@ def _reductions(plan: Plan, paper: Paper) -> Iterator[Text]:
     yield Text()
 
 
-def _start_order(plan: Plan) -> Iterator[Text]:
+def _start_order(plan: Plan, paper: Paper) -> Iterator[Text]:
     yield Text("start order", style="bold")
-    for placement in sorted(plan.placements, key=lambda each: (len(each.start_after), each.service)):
-        after = f"after {', '.join(placement.start_after)} is healthy" if placement.start_after else "at once"
-        yield Text(f"  {placement.service}: {after}")
+    for placement in in_starting_order(plan):
+        yield Text(f"  {placement.service}: {when(placement)}")
+        for line in wrap(why_it_waits(plan, placement), paper.width - 4, break_long_words=False):
+            yield Text(f"    {line}", style="dim")
     yield Text()
