@@ -58,6 +58,25 @@ def test_json_holds_every_form_on_every_card_and_is_the_same_twice() -> None:
     assert [each["runs"] for each in document["without_gpu"]["forms"]] == [True, False, True, True]
 
 
+@pytest.mark.parametrize("options", [[], ["--requests", "3"], ["--set", YARN, "--max-model-len", "65536"]])
+def test_the_offered_profiles_are_valid_planned_and_moved_to_4_bit_by_one_line(
+    options: list[str], tmp_path: Path
+) -> None:
+    document = json.loads(run(QWEN, "--gpu", "A10G", "--gpu", "T4", "--gpu", "2xL4", "--json", *options).stdout)
+    change = document["change_to_4_bit"]
+    configs = tmp_path / "configs"
+    configs.mkdir()
+    (configs / "deployment.yaml").write_text("project: fit\nvllm-release: 0.33.0\nservices: [fit.yaml]\n")
+    for offer in document["recommendations"]:
+        moved = offer["profile"].replace(change["before"] + "\n", change["after"] + "\n")
+        for profile in (offer["profile"], moved):
+            (configs / "fit.yaml").write_text(profile)
+            inventory = f"{offer['cards']}x{offer['card'].removeprefix('NVIDIA ')}"
+            assert CliRunner().invoke(app, ["validate", "configs"]).exit_code == 0
+            planned = CliRunner().invoke(app, ["plan", "configs", "--inventory", inventory, "--offline"])
+            assert planned.exit_code == 0, planned.output
+
+
 def test_json_of_a_host_without_a_gpu_alone_has_no_cards() -> None:
     document = json.loads(run("Qwen/Qwen3-8B", "--gpu", "CPU", "--json").stdout)
     assert (document["cards"], document["recommendations"], document["change_to_4_bit"]) == ([], [], None)
