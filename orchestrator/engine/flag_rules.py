@@ -34,39 +34,48 @@ class Range:
 
     def described(self) -> str:
         bounds = (("at least", self.least), ("above", self.above), ("at most", self.most), ("below", self.below))
-        words = [f"{word} {bound:g}" for word, bound in bounds if bound is not None]
+        words = [f"{word} {_number(bound)}" for word, bound in bounds if bound is not None]
         multiple = [f"a multiple of {self.multiple_of}"] if self.multiple_of > 1 else []
         return " and ".join([*multiple, *words])
 
 
+def _number(bound: float) -> str:
+    return f"{bound:,}" if isinstance(bound, int) else f"{bound:g}"
+
+
 _ONE_OR_MORE = Range(least=1)
 _ZERO_OR_MORE = Range(least=0)
+_WORKERS = Range(least=1, most=1024)  # more than any host has GPUs
+_BATCH = 1_000_000
+"""More requests, or graphs for more tokens, than any engine has at once."""
+_TOKENS = 1_000_000_000
+"""More tokens than any KV cache holds."""
 
 RANGES: Mapping[str, Range] = {
     "api-server-count": _ONE_OR_MORE,
-    "block-size": Range(least=16, multiple_of=16),  # what attention backends for NVIDIA cards have kernels for
+    "block-size": Range(least=16, most=65536, multiple_of=16),  # what NVIDIA cards have kernels for
     "cpu-offload-gb": _ZERO_OR_MORE,
-    "cudagraph-capture-sizes": _ONE_OR_MORE,
-    "decode-context-parallel-size": _ONE_OR_MORE,
+    "cudagraph-capture-sizes": Range(least=1, most=_BATCH),
+    "decode-context-parallel-size": _WORKERS,
     "gpu-memory-utilization": Range(above=0, most=1),
     "kv-cache-memory-bytes": _ONE_OR_MORE,
     "kv-offloading-size": Range(above=0),
     "max-cpu-loras": _ONE_OR_MORE,
-    "max-cudagraph-capture-size": _ZERO_OR_MORE,
+    "max-cudagraph-capture-size": Range(least=0, most=_BATCH),
     "max-logprobs": Range(least=0, also=-1),
     "max-lora-rank": _ONE_OR_MORE,
     "max-loras": _ONE_OR_MORE,
-    "max-model-len": Range(least=1, also=-1, also_since=Release.of("0.14.0")),
-    "max-num-batched-tokens": _ONE_OR_MORE,
-    "max-num-seqs": _ONE_OR_MORE,
+    "max-model-len": Range(least=1, most=_TOKENS, also=-1, also_since=Release.of("0.14.0")),
+    "max-num-batched-tokens": Range(least=1, most=_TOKENS),
+    "max-num-seqs": Range(least=1, most=_BATCH),
     "mm-processor-cache-gb": _ZERO_OR_MORE,
     "num-gpu-blocks-override": _ONE_OR_MORE,
     "optimization-level": Range(least=0, most=3),
-    "pipeline-parallel-size": _ONE_OR_MORE,
-    "prefill-context-parallel-size": _ONE_OR_MORE,
+    "pipeline-parallel-size": _WORKERS,
+    "prefill-context-parallel-size": _WORKERS,
     "rope-theta": Range(above=0),
     "swap-space": _ZERO_OR_MORE,
-    "tensor-parallel-size": _ONE_OR_MORE,
+    "tensor-parallel-size": _WORKERS,
     "video-pruning-rate": Range(least=0, below=1),
 }
 

@@ -10,7 +10,11 @@ _OWN_LAYERS = "mtp"
 
 
 def pipeline_stages(num_layers: int, stages: int) -> tuple[int, ...]:
-    """Layers of each pipeline stage: even, and what is left over goes to stages before the last, from the back."""
+    """Layers of each pipeline stage: even, and what is left over goes to stages before the last, from the back.
+
+    Of stages without any layer one is enough.
+    """
+    stages = min(stages, num_layers + 1)
     least, left = divmod(num_layers, stages)
     sizes = [least] * stages
     for place in range(left):

@@ -108,11 +108,12 @@ class _Stock:
 
     def takes(self, count: int) -> bool:
         """Whether the first `count` of the cards are enough."""
-        tenants = tuple(
-            replace(tenant, options=tuple(option for option in tenant.options if max(option.gpus) < count))
-            for tenant in self.problem.tenants
-        )
-        return _is_feasible(Problem(tenants=tenants, free=self.problem.free[:count]))
+        there = frozenset(range(count))
+        tenants = []
+        for tenant in self.problem.tenants:
+            options = (option.only_on(there) for option in tenant.options)
+            tenants.append(replace(tenant, options=tuple(each for each in options if each is not None)))
+        return _is_feasible(Problem(tenants=tuple(tenants), free=self.problem.free[:count]))
 
 
 def _stock(ground: Ground, candidacies: tuple[Candidacy, ...], card: KnownGpu, count: int) -> _Stock | None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from itertools import combinations
-from math import comb
+from math import prod
 
 from orchestrator.domain.inventory import Gpu
 from orchestrator.domain.model_config import ModelFacts
@@ -27,6 +26,8 @@ from orchestrator.planner.sizing import Leaning, Size, size_on
 
 MOST_SETS = 20_000
 """Sets of GPUs per service that are looked at; more are never cut in silence, the service is refused instead."""
+
+_PARALLEL_SIZES = ("tensor-parallel-size", "pipeline-parallel-size", "data-parallel-size")
 
 
 class Obstacle(Enum):
@@ -97,9 +98,39 @@ class Ground:
         return _Assessment(self, base, leaning).result(tuple(each for each in allowed if isinstance(each, int)))
 
     def sets_on(self, host: str, size: int) -> Iterator[tuple[int, ...]]:
-        """The sets of that many GPUs of one host; none where there are too many to look at."""
-        row = [place for place, seat in enumerate(self.seats) if seat.host.name == host and seat.gpu.is_assignable]
-        return combinations(row if comb(len(row), size) <= MOST_SETS else (), size)
+        """Sets of that many GPUs of one host, of those that may stand in for each other the first; none where there are
+        too many to look at."""
+        row = (place for place, seat in enumerate(self.seats) if seat.host.name == host and seat.gpu.is_assignable)
+        pools = pools_of(self, tuple(row))
+        return first_sets(pools if count_of_sets(pools, size) <= MOST_SETS else (), size)
+
+
+def pools_of(ground: Ground, places: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
+    """The places in groups of those that may stand in for each other."""
+    pools: dict[int, list[int]] = {}
+    for place in places:
+        pools.setdefault(ground.seats[place].twins, []).append(place)
+    return tuple(tuple(pool) for pool in pools.values())
+
+
+def count_of_sets(pools: tuple[tuple[int, ...], ...], size: int) -> int:
+    """How many ways there are to take that many, where only the number from each pool counts."""
+    if size > sum(len(pool) for pool in pools):
+        return 0
+    ways = [1] + [0] * size
+    for pool in pools:
+        ways = [sum(ways[max(0, taken - len(pool)) : taken + 1]) for taken in range(size + 1)]
+    return ways[size]
+
+
+def first_sets(pools: tuple[tuple[int, ...], ...], size: int) -> Iterator[tuple[int, ...]]:
+    """For every way to take that many, where only the number from each pool counts, the first set in order."""
+    if size == 0:
+        yield ()
+    elif size <= sum(len(pool) for pool in pools):
+        for taken in range(min(size, len(pools[0])), -1, -1):
+            for rest in first_sets(pools[1:], size - taken):
+                yield tuple(sorted((*pools[0][:taken], *rest)))
 
 
 def problem_of(ground: Ground, candidacies: tuple[Candidacy, ...]) -> Problem:
@@ -113,10 +144,13 @@ def problem_of(ground: Ground, candidacies: tuple[Candidacy, ...]) -> Problem:
 def world_size_of(profile: ServiceProfile, release: Release) -> int:
     """GPUs that one service takes: tensor, pipeline and data parallel sizes multiplied."""
     flags = canonical_flags(profile.vllm, release)
-    size = 1
-    for name in ("tensor-parallel-size", "pipeline-parallel-size", "data-parallel-size"):
-        size *= as_positive_integer(flags.get(name)) or 1
-    return size
+    return prod(as_positive_integer(flags.get(name)) or 1 for name in _PARALLEL_SIZES)
+
+
+def widest_dimension(profile: ServiceProfile, release: Release) -> str:
+    """The flag that asks for most GPUs; the first of them where none asks for more than one."""
+    flags = canonical_flags(profile.vllm, release)
+    return max(_PARALLEL_SIZES, key=lambda name: as_positive_integer(flags.get(name)) or 1)
 
 
 @dataclass(slots=True)
@@ -131,34 +165,39 @@ class _Assessment:
         sizes: dict[int, Size] = {}
         levels: dict[int, tuple[int, int]] = {}
         refusals = []
+        judged: dict[int, tuple[Size | None, tuple[int, int] | Refusal]] = {}
         for place in allowed:
-            judged = self._judge(place, sizes)
-            if isinstance(judged, Refusal):
-                refusals.append(judged)
+            twins = self.ground.seats[place].twins
+            size, answer = judged.get(twins) or judged.setdefault(twins, self._judge(place))
+            if size is not None:
+                sizes[place] = size
+            if isinstance(answer, Refusal):
+                refusals.append(replace(answer, place=place))
             else:
-                levels[place] = judged
-        sets = sum(comb(len(row), self.base.world_size) for row in self._rows(tuple(levels)))
+                levels[place] = answer
+        pools = self._pools(tuple(levels))
+        sets = sum(count_of_sets(row, self.base.world_size) for row in pools)
         rules = memory_rules(self.ground.release)
         return replace(
             self.base,
             allowed=allowed,
             sizes=sizes,
-            options=tuple(self._options(levels, sizes)) if sets <= MOST_SETS else (),
+            options=tuple(self._options(pools, levels, sizes)) if sets <= MOST_SETS else (),
             refusals=tuple(refusals),
             too_many_sets=sets if sets > MOST_SETS else 0,
             alone=self.base.profile.sharing is Sharing.EXCLUSIVE or rules.device_wide,
         )
 
-    def _judge(self, place: int, sizes: dict[int, Size]) -> tuple[int, int] | Refusal:
-        """The range of levels on one GPU, or why there is none."""
+    def _judge(self, place: int) -> tuple[Size | None, tuple[int, int] | Refusal]:
+        """The price on one GPU where there is one, and the range of levels, or why there is none."""
         seat = self.ground.seats[place]
         if seat.gpu.parent_uuid is not None and self.base.world_size > 1:
-            return Refusal(place=place, obstacle=Obstacle.MIG_SLICE)
+            return None, Refusal(place=place, obstacle=Obstacle.MIG_SLICE)
         problem = self._first_error(seat)
         if problem is not None:
-            return Refusal(place=place, obstacle=Obstacle.INCOMPATIBLE, problem=problem)
-        size = sizes[place] = self._size(seat)
-        return levels_on(size, seat.gpu, place)
+            return None, Refusal(place=place, obstacle=Obstacle.INCOMPATIBLE, problem=problem)
+        size = self._size(seat)
+        return size, levels_on(size, seat.gpu, place)
 
     def _first_error(self, seat: Seat) -> FlagProblem | None:
         kind = (seat.host.name, seat.kind)
@@ -174,15 +213,19 @@ class _Assessment:
             self.sizes_by_kind[kind] = found
         return self.sizes_by_kind[kind]
 
-    def _rows(self, places: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
-        """The places of each host; a group never spans hosts."""
-        names = sorted({self.ground.seats[place].host.name for place in places})
-        for name in names:
-            yield tuple(place for place in places if self.ground.seats[place].host.name == name)
+    def _pools(self, places: tuple[int, ...]) -> tuple[tuple[tuple[int, ...], ...], ...]:
+        """The places of each host (a group never spans hosts), those together that may stand in for each other."""
+        return tuple(
+            pools_of(self.ground, tuple(place for place in places if self.ground.seats[place].host.name == name))
+            for name in sorted({self.ground.seats[place].host.name for place in places})
+        )
 
-    def _options(self, levels: dict[int, tuple[int, int]], sizes: dict[int, Size]) -> Iterator[Option]:
-        for row in self._rows(tuple(levels)):
-            for places in combinations(row, self.base.world_size):
+    def _options(
+        self, rows: tuple[tuple[tuple[int, ...], ...], ...], levels: dict[int, tuple[int, int]], sizes: dict[int, Size]
+    ) -> Iterator[Option]:
+        for row in rows:
+            pool_of = {place: pool for pool in row for place in pool}
+            for places in first_sets(row, self.base.world_size):
                 least = max(levels[place][0] for place in places)
                 ceiling = min(levels[place][1] for place in places)
                 if least <= ceiling:
@@ -192,6 +235,7 @@ class _Assessment:
                         least=least,
                         ceiling=ceiling,
                         rank=interconnect_rank(tuple(self.ground.seats[place] for place in places)),
+                        pools=tuple(pool_of[place] for place in places),
                     )
 
 

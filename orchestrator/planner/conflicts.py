@@ -15,7 +15,7 @@ from orchestrator.planner.seats import gib_text, listed
 def cannot_coexist(ground: Ground, conflict: tuple[Candidacy, ...], *, close: bool) -> Rejection:
     """E508 (E507 when the optimistic end of the intervals would do): a minimal set; each smaller one fits."""
     names = [f"`{each.name}`" for each in conflict]
-    places = sorted({place for each in conflict for option in each.options for place in option.gpus})
+    places = sorted({place for each in conflict for place in _reach(each)})
     culprit = least_important(conflict)
     row = listed(names)
     smaller = "" if len(names) < 3 else f"; any {_number(len(names) - 1)} of them can"
@@ -53,7 +53,9 @@ class _Meeting:
             place=place,
             free_bytes=ground.seats[place].gpu.free_bytes,
             claims={name: claim for name, claim in claims.items() if claim is not None},
-            bound=frozenset(each.name for each in conflict if all(place in option.gpus for option in each.options)),
+            bound=frozenset(
+                each.name for each in conflict if all(option.is_bound_to(place) for option in each.options)
+            ),
         )
 
     @property
@@ -80,8 +82,13 @@ class _Meeting:
 
 def _claim_on(candidacy: Candidacy, place: int) -> int | None:
     """The least bytes that the service takes on a GPU, where it may go there."""
-    options = [option for option in candidacy.options if place in option.gpus]
-    return min((option.claims(option.least)[option.gpus.index(place)] for option in options), default=None)
+    shares = ((option.share_on(place), option.least) for option in candidacy.options)
+    return min((share.claim(least) for share, least in shares if share is not None), default=None)
+
+
+def _reach(candidacy: Candidacy) -> frozenset[int]:
+    """All GPUs that the service may go to."""
+    return frozenset[int]().union(*(option.reach for option in candidacy.options))
 
 
 def _sums(ground: Ground, meetings: tuple[_Meeting, ...]) -> Iterator[str]:
@@ -110,7 +117,7 @@ def _wants(ground: Ground, candidacy: Candidacy) -> str:
     """What one of a conflicting set needs at least, and where it may go."""
     least = min(candidacy.options, key=lambda option: sum(option.claims(option.least)))
     each = gib_text(max(least.claims(least.least)))
-    gpus = sorted({place for option in candidacy.options for place in option.gpus})
+    gpus = sorted(_reach(candidacy))
     row = listed((ground.seats[place].label for place in gpus), "and" if len(gpus) == candidacy.world_size else "or")
     alone = ", nobody beside it" if candidacy.alone else ""
     per_gpu = f" on each of {candidacy.world_size} GPUs" if candidacy.world_size > 1 else ""

@@ -173,12 +173,12 @@ class _Refusing:
         rest = self._placeable()
         try:
             while True:
-                names = minimal_conflict(problem_of(self.ground, rest), self.ground.step_limit)
-                if names is None:
+                found = minimal_conflict(problem_of(self.ground, rest), self.ground.step_limit)
+                if found is None:
                     return tuple(rejections)
-                conflict = tuple(each for each in rest if each.name in names)
+                conflict = tuple(each for each in rest if each.name in found.names)
                 rejections.append(self._conflict(conflict, rest))
-                rest = tuple(each for each in rest if each.name not in names)
+                rest = tuple(each for each in rest if each.name not in found.names)
         except LimitReachedError:
             return (*rejections, gave_up(rest))
 

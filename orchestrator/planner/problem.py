@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 LEVELS = 1000
 """A share of a GPU is a whole number of thousandths of it: the grid of gpu-memory-utilization."""
@@ -28,6 +28,10 @@ class Option:
 
     `gpus` are positions in the row of GPUs, `shares` stand beside them. `rank` orders the options of a tenant by their
     interconnect; the smallest is best.
+
+    `pools` beside `gpus` hold the GPUs that may stand in for each, itself among them: the option then is all the sets
+    with as many GPUs of each pool. Pools are equal or have nothing in common; their GPUs have the same free bytes.
+    Where `pools` is empty the option is one set.
     """
 
     gpus: tuple[int, ...]
@@ -35,6 +39,56 @@ class Option:
     least: int
     ceiling: int
     rank: tuple[int, ...] = ()
+    pools: tuple[tuple[int, ...], ...] = ()
+
+    def share_on(self, gpu: int) -> Share | None:
+        """The share on a GPU that some set of the option has; None where none has it."""
+        pools = self.pools or tuple((each,) for each in self.gpus)
+        return next((share for share, pool in zip(self.shares, pools, strict=True) if gpu in pool), None)
+
+    @property
+    def reach(self) -> frozenset[int]:
+        """All GPUs that some set of the option has."""
+        return frozenset(self.gpus).union(*self.pools)
+
+    def is_bound_to(self, gpu: int) -> bool:
+        """Whether every set of the option has that GPU."""
+        pool = next((pool for pool in self.pools if gpu in pool), None)
+        return gpu in self.gpus if pool is None else self.pools.count(pool) == len(pool)
+
+    @property
+    def is_one_set(self) -> bool:
+        return all(self.is_bound_to(gpu) for gpu in self.gpus)
+
+    def placed(self, gpus: tuple[int, ...]) -> Option:
+        """One set of the option."""
+        if gpus == self.gpus and not self.pools:
+            return self
+        shares = tuple(share for share in map(self.share_on, gpus) if share is not None)
+        return replace(self, gpus=gpus, shares=shares, pools=())
+
+    def only_on(self, allowed: frozenset[int]) -> Option | None:
+        """The sets of the option that lie within those GPUs; None where there is none."""
+        if self.reach <= allowed:
+            return self
+        pools = tuple(tuple(gpu for gpu in pool if gpu in allowed) for pool in self.pools)
+        left = {pool: list(pool) for pool in pools}
+        if not pools or any(len(pool) < pools.count(pool) for pool in pools):
+            return None
+        pairs = sorted((left[pool].pop(0), number) for number, pool in enumerate(pools))
+        return replace(
+            self,
+            gpus=tuple(gpu for gpu, _ in pairs),
+            shares=tuple(self.shares[number] for _, number in pairs),
+            pools=tuple(pools[number] for _, number in pairs),
+        )
+
+    def apart_from(self, gpus: tuple[int, ...]) -> tuple[Option, ...]:
+        """The sets of the option that are not just these GPUs."""
+        if not frozenset(gpus) <= self.reach:
+            return (self,)
+        found = (self.only_on(self.reach - {gpu}) for gpu in gpus)
+        return tuple(each for each in found if each is not None)
 
     def headroom(self, level: int) -> float:
         """The headroom of the worst GPU of the set."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import chain
 
 from orchestrator.planner.candidacy import Candidacy, Ground
 from orchestrator.planner.packing import LimitReachedError
@@ -28,7 +29,7 @@ def placement_reasons(
 
 def _reason(candidacies: tuple[Candidacy, ...], problem: Problem, solution: Solution, number: int) -> str:
     candidacy, option = candidacies[number], solution.options[number]
-    if len(candidacy.options) == 1:
+    if len(candidacy.options) == 1 and candidacy.options[0].is_one_set:
         many = len(option.gpus) > 1
         return "pinned" if candidacy.profile.gpus is not None else f"the only GPU{'s' if many else ''} it fits on"
     if len(candidacies) > _MOST_SERVICES:
@@ -48,7 +49,7 @@ def _elsewhere(problem: Problem, solution: Solution, number: int) -> Problem:
     """The problem in which one service has to go to GPUs that are not just those it has."""
     tenant = problem.tenants[number]
     taken = solution.options[number].gpus
-    moved = replace(tenant, options=tuple(each for each in tenant.options if each.gpus != taken))
+    moved = replace(tenant, options=tuple(chain.from_iterable(each.apart_from(taken) for each in tenant.options)))
     return replace(problem, tenants=(*problem.tenants[:number], moved, *problem.tenants[number + 1 :]))
 
 

@@ -9,7 +9,7 @@ from orchestrator.domain.plan import Rejection
 from orchestrator.domain.profile import KeyPath
 from orchestrator.engine.problems import FlagProblem
 from orchestrator.memory.prediction import predict
-from orchestrator.planner.candidacy import Candidacy, Ground, Obstacle, Refusal, under_ceiling
+from orchestrator.planner.candidacy import Candidacy, Ground, Obstacle, Refusal, under_ceiling, widest_dimension
 from orchestrator.planner.flag_keys import with_values
 from orchestrator.planner.problem import LEVELS, Option
 from orchestrator.planner.seats import gib_text, gib_texts_that_add_up, listed, occupants
@@ -42,7 +42,7 @@ def _seen_under_ceiling(ground: Ground, candidacy: Candidacy) -> Candidacy:
     """The refusals with the ceiling to blame where the service might start (with luck) if there were no ceiling."""
     flags = with_values(candidacy.profile.vllm, {"gpu-memory-utilization": 1.0}, ground.release)
     lifted = ground.assess(replace(candidacy.profile, vllm=flags), candidacy.facts, Leaning.OPTIMISTIC)
-    hopeful = {place for option in lifted.options for place in option.gpus}
+    hopeful = frozenset[int]().union(*(option.reach for option in lifted.options))
 
     def seen(refusal: Refusal) -> Refusal:
         size = candidacy.sizes.get(refusal.place)
@@ -65,7 +65,7 @@ def _too_few_gpus(ground: Ground, candidacy: Candidacy) -> Rejection:
         service=candidacy.name,
         message=f"`{candidacy.name}` takes {size} GPU{'s' if size > 1 else ''} of one host, and there"
         f" {'is' if most == 1 else 'are'} {most}",
-        blame=("vllm", "tensor-parallel-size"),
+        blame=("vllm", widest_dimension(candidacy.profile, ground.release)),
         notes=("one GPU per worker: tensor, pipeline and data parallel sizes are multiplied",),
         help=(f"plan on a host with {size} GPU{'s' if size > 1 else ''} or more",),
     )

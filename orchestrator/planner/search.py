@@ -10,6 +10,7 @@ this?"), each answered exactly by `packing.pack`; the last answer is a proof.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from math import inf, nextafter
 
@@ -127,17 +128,25 @@ class _Improving:
 def _pack(
     tenants: tuple[Tenant, ...], free: tuple[int, ...], headroom: float, steps: Steps, most: int | None = None
 ) -> tuple[Option, ...] | None:
-    items = tuple(_item(tenant, free, headroom) for tenant in tenants)
+    items = _items(tenants, free, headroom)
     chosen = pack(items, free, steps, most)
     if chosen is None:
         return None
-    return tuple(tenant.options[number] for tenant, number in zip(tenants, chosen, strict=True))
+    return tuple(tenant.options[number].placed(gpus) for tenant, (number, gpus) in zip(tenants, chosen, strict=True))
 
 
-def _item(tenant: Tenant, free: tuple[int, ...], headroom: float) -> Item:
+def _items(tenants: tuple[Tenant, ...], free: tuple[int, ...], headroom: float) -> tuple[Item, ...]:
+    """Beside the tenants; those with the same options get the same choices."""
+    choices: dict[int, tuple[Choice, ...]] = {}
+    for tenant in tenants:
+        if id(tenant.options) not in choices:
+            choices[id(tenant.options)] = tuple(_choices(tenant, free, headroom))
+    return tuple(Item(choices[id(tenant.options)], tenant.exclusive) for tenant in tenants)
+
+
+def _choices(tenant: Tenant, free: tuple[int, ...], headroom: float) -> Iterator[Choice]:
     """The options that give that headroom, at the claims that it takes."""
     claims_of: dict[tuple[object, ...], tuple[int, ...] | None] = {}
-    choices = []
     for number, option in enumerate(tenant.options):
         kind = (option.shares, option.least, option.ceiling)
         if kind not in claims_of:
@@ -145,21 +154,57 @@ def _item(tenant: Tenant, free: tuple[int, ...], headroom: float) -> Item:
             claims_of[kind] = None if level is None else option.claims(level)
         claims = claims_of[kind]
         if claims is not None and all(claim <= free[gpu] for gpu, claim in zip(option.gpus, claims, strict=True)):
-            choices.append(Choice(number, option.gpus, claims))
-    return Item(tuple(choices), tenant.exclusive)
+            yield Choice(number, option.gpus, claims, option.pools)
 
 
-def minimal_conflict(problem: Problem, step_limit: int = STEP_LIMIT) -> tuple[str, ...] | None:
-    """The names of tenants that cannot coexist though every proper subset of them can; None when all can.
+def minimal_conflict(problem: Problem, step_limit: int = STEP_LIMIT) -> Conflict | None:
+    """Tenants that cannot coexist though every proper subset of them can; None when all can coexist.
 
     One tenant after the other, from the last, is left out for good where the rest still cannot coexist. As leaving
-    somebody out never makes room scarcer, what remains is minimal. Raises `LimitReachedError`.
+    somebody out never makes room scarcer, what remains is minimal, a row of tenants can be judged by halving it, and of
+    equal tenants all are needed when one is. All questions share the steps. Raises `LimitReachedError` when not even
+    the first was answered; a limit reached later gives the smallest conflict so far with `minimal` False.
     """
-    if is_feasible(problem, step_limit):
+    steps = Steps(step_limit)
+    if _pack(problem.tenants, problem.free, -inf, steps) is not None:
         return None
-    rest = problem
-    for tenant in reversed(problem.tenants):
-        smaller = rest.without(frozenset({tenant.name}))
-        if not is_feasible(smaller, step_limit):
-            rest = smaller
-    return tuple(tenant.name for tenant in rest.tenants)
+    rest, needed = list(problem.tenants), list[Tenant]()
+    try:
+        while rest:
+            count = _fewest_in_the_way(rest, needed, problem.free, steps)
+            culprit = rest[count - 1] if count else None
+            same = [each for each in rest[:count] if culprit is not None and _are_equal(each, culprit)]
+            needed.extend(same)
+            rest = [each for each in rest[:count] if each not in same]
+    except LimitReachedError:
+        return _conflict(problem, [*rest, *needed], minimal=False)
+    return _conflict(problem, needed, minimal=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conflict:
+    """Names of tenants that cannot coexist, in their order. `minimal`: every proper subset of them can."""
+
+    names: tuple[str, ...]
+    minimal: bool = True
+
+
+def _conflict(problem: Problem, members: list[Tenant], *, minimal: bool) -> Conflict:
+    names = {tenant.name for tenant in members}
+    return Conflict(names=tuple(each.name for each in problem.tenants if each.name in names), minimal=minimal)
+
+
+def _are_equal(one: Tenant, other: Tenant) -> bool:
+    return one.options is other.options and one.exclusive == other.exclusive
+
+
+def _fewest_in_the_way(rest: list[Tenant], needed: list[Tenant], free: tuple[int, ...], steps: Steps) -> int:
+    """How many of `rest`, from the first, cannot coexist with the needed ones; all of them together cannot."""
+    low, high = 0, len(rest)
+    while low < high:
+        middle = (low + high) // 2
+        if _pack((*rest[:middle], *needed), free, -inf, steps) is None:
+            high = middle
+        else:
+            low = middle + 1
+    return low

@@ -5,17 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from orchestrator.domain.inventory import Gpu, Host, Inventory
+from orchestrator.domain.inventory import Gpu, Host, Inventory, LinkKind
 from orchestrator.domain.units import GIB, as_gib
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seat:
-    """A GPU with its host; `label` tells it from all others (`GPU 2`, with several hosts `GPU 2 of beta`)."""
+    """A GPU with its host; `label` tells it from all others (`GPU 2`, with several hosts `GPU 2 of beta`).
+
+    Seats with the same `twins` may change places: the same kind of card in the same host with the same free bytes, and
+    each of them has the same link to any third as the other.
+    """
 
     host: Host
     gpu: Gpu
     label: str
+    twins: int
 
     @property
     def kind(self) -> Gpu:
@@ -40,7 +45,43 @@ def seats_of(inventory: Inventory) -> tuple[Seat, ...]:
         ((host, gpu) for host in inventory.hosts for gpu in host.gpus),
         key=lambda pair: (pair[0].name, pair[1].index, pair[1].uuid),
     )
-    return tuple(Seat(host=host, gpu=gpu, label=_label(host, gpu, several=several)) for host, gpu in pairs)
+    twins = _twins(pairs)
+    return tuple(
+        Seat(host=host, gpu=gpu, label=_label(host, gpu, several=several), twins=number)
+        for (host, gpu), number in zip(pairs, twins, strict=True)
+    )
+
+
+def _twins(pairs: list[tuple[Host, Gpu]]) -> list[int]:
+    """A number per GPU, the same for those that may change places (which is transitive: one of each is asked)."""
+    links = {host.name: _links(host) for host, _ in pairs}
+    found: list[tuple[str, Gpu, Gpu]] = []
+    numbers = []
+    for host, gpu in pairs:
+        parent = gpu.parent_uuid and "a card"
+        look = replace(gpu, index=0, uuid="", pci_bus_id=None, processes=(), parent_uuid=parent)
+        like = (
+            number
+            for number, (name, other, kind) in enumerate(found)
+            if name == host.name and kind == look and _reach_the_same(links[name], gpu.uuid, other.uuid, host)
+        )
+        number = next(like, len(found))
+        if number == len(found):
+            found.append((host.name, gpu, look))
+        numbers.append(number)
+    return numbers
+
+
+_Links = dict[frozenset[str], tuple[LinkKind, int]]
+
+
+def _links(host: Host) -> _Links:
+    return {frozenset((link.first, link.second)): (link.kind, link.nvlinks) for link in reversed(host.links)}
+
+
+def _reach_the_same(links: _Links, one: str, other: str, host: Host) -> bool:
+    thirds = (gpu.uuid for gpu in host.gpus if gpu.uuid not in (one, other))
+    return all(links.get(frozenset((one, third))) == links.get(frozenset((other, third))) for third in thirds)
 
 
 def _label(host: Host, gpu: Gpu, *, several: bool) -> str:

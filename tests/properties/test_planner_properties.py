@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import product
+from itertools import combinations, product
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -112,12 +113,53 @@ def test_the_search_finds_what_counting_everything_out_finds(block: int) -> None
     assert 5 <= feasible <= 38  # both answers are exercised
 
 
+def _with_pools(seed: int) -> tuple[Problem, Problem]:
+    """More equal GPUs beside the first, written as stand-ins, and the same with every set spelt out."""
+    random = Random(seed)
+    row = tuple(range(random.randint(2, 4)))
+    share = Line(3, 1, 2, 4).share()
+    pooled, spelt = [], []
+    for number in range(random.randint(1, 4)):
+        width = random.choice([1, 1, 2, len(row)])
+        common: dict[str, Any] = {"shares": (share,) * width, "least": random.randint(1, 3), "ceiling": 4}
+        option = Option(gpus=row[:width], pools=(row,) * width, **common)
+        sets = tuple(Option(gpus=gpus, **common) for gpus in combinations(row, width))
+        exclusive = random.random() < 0.2
+        pooled.append(Tenant(name=f"t{number}", options=(option,), exclusive=exclusive))
+        spelt.append(Tenant(name=f"t{number}", options=sets, exclusive=exclusive))
+    pin = Option(gpus=(random.choice(row),), shares=(share,), least=1, ceiling=3)
+    free = (random.randint(8, 34),) * len(row)
+    pinned = (Tenant(name="pinned", options=(pin,)),) if random.random() < 0.6 else ()
+    return (
+        Problem(tenants=(*pooled, *pinned), free=free),
+        Problem(tenants=(*spelt, *pinned), free=free),
+    )
+
+
+@pytest.mark.parametrize("block", range(4))
+def test_gpus_that_stand_in_for_each_other_are_as_good_as_every_set_spelt_out(block: int) -> None:
+    feasible = 0
+    for seed in range(block * 50, block * 50 + 50):
+        pooled, spelt = _with_pools(seed)
+        one, other = solve(pooled), solve(spelt)
+        assert (one is None) == (other is None), seed
+        assert is_feasible(pooled) == (one is not None)
+        if one is not None and other is not None:
+            feasible += 1
+            assert holds(pooled, one.options, one.levels)
+            assert one.smallest_headroom == other.smallest_headroom
+            assert one.gpus_used == other.gpus_used
+            assert one.levels == other.levels
+    assert 5 <= feasible <= 48
+
+
 @pytest.mark.parametrize("block", range(4))
 def test_a_minimal_conflict_is_impossible_and_every_proper_subset_is_possible(block: int) -> None:
     conflicts = 0
     for seed in range(1000 + block * 60, 1000 + block * 60 + 60):
         problem = random_problem(seed)
-        names = minimal_conflict(problem)
+        found = minimal_conflict(problem)
+        names = None if found is None else found.names
         if names is None:
             assert is_feasible(problem)
             continue

@@ -281,3 +281,20 @@ def test_an_empty_deployment_has_an_empty_plan() -> None:
     plan = planned(cards(1))
     assert plan.is_feasible
     assert plan.placements == ()
+
+
+def test_equal_cards_are_not_told_apart_however_many_there_are() -> None:
+    made = planned(cards(64), service("a", LARGE, tensor_parallel_size=8), service("b", SMALL, gpus=(3,)))
+    by_name = {placement.service: placement.gpu_indices for placement in made.placements}
+    assert by_name["b"] == (3,)
+    assert len(by_name["a"]) == 8
+    assert 3 not in by_name["a"]
+
+
+def test_among_equal_cards_the_best_connected_are_taken() -> None:
+    pairs = tuple((one, one + 8) for one in range(8))
+    made = planned(rig(*(gpu(index) for index in range(16)), near=pairs), service("a", LARGE, tensor_parallel_size=2))
+    assert made.placements[0].gpu_indices == (0, 8)
+    board = tuple((one, other) for one in range(8, 16) for other in range(one + 1, 16))
+    made = planned(rig(*(gpu(index) for index in range(16)), near=board), service("a", LARGE, tensor_parallel_size=8))
+    assert made.placements[0].gpu_indices == tuple(range(8, 16))

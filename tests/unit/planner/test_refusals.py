@@ -282,7 +282,8 @@ def _pair(length: int) -> tuple[ServiceProfile, ...]:
 
 
 def test_more_sets_of_gpus_than_can_be_looked_at_are_refused_and_not_cut() -> None:
-    rejection = only(planned(cards(40), service("a", LARGE, tensor_parallel_size=8, max_model_len=8192)))
+    unequal = rig(*(gpu(index, free_bytes=int((23 + index / 100) * GIB)) for index in range(40)))
+    rejection = only(planned(unequal, service("a", LARGE, tensor_parallel_size=8, max_model_len=8192)))
     assert (rejection.code, rejection.blame) == ("E510", ("gpus",))
     assert rejection.message == "`a` could take 76,904,685 sets of GPUs, too many to look at"
     assert rejection.help == ("name its 8 GPUs under `gpus:`",)
@@ -360,3 +361,9 @@ def test_words_for_lists_and_occupants() -> None:
     assert [listed(row) for row in ([], ["a"], ["a", "b"], ["a", "b", "c"])] == ["none", "a", "a and b", "a, b and c"]
     nameless = replace(display(1.0)["processes"][0], name=None, used_bytes=None)
     assert occupants(gpu(0, processes=(nameless,))) == "a process (pid 123)"
+
+
+def test_a_group_larger_than_any_host_blames_the_flag_that_asks_for_it() -> None:
+    for size in (9, 10**8, 10**40):
+        rejection = only(planned(cards(4), service("a", SMALL, pipeline_parallel_size=size)))
+        assert (rejection.code, rejection.blame) == ("E505", ("vllm", "pipeline-parallel-size"))

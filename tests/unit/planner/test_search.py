@@ -7,7 +7,7 @@ import pytest
 from orchestrator.planner.division import divide
 from orchestrator.planner.packing import LimitReachedError
 from orchestrator.planner.problem import Option, Problem, Share, Tenant
-from orchestrator.planner.search import is_feasible, minimal_conflict, solve
+from orchestrator.planner.search import Conflict, is_feasible, minimal_conflict, solve
 
 
 def share(inside: int = 0, required: int = 100) -> Share:
@@ -100,7 +100,8 @@ def test_what_one_cannot_use_under_its_ceiling_the_other_gets() -> None:
 def test_a_minimal_conflict_leaves_out_who_has_nothing_to_do_with_it() -> None:
     elsewhere = flexible("elsewhere", 100, (1,))
     crowd = [flexible(name, 400, (0,)) for name in "abc"]
-    assert minimal_conflict(Problem(tenants=(elsewhere, *crowd), free=(1000, 1000))) == ("a", "b", "c")
+    found = minimal_conflict(Problem(tenants=(elsewhere, *crowd), free=(1000, 1000)))
+    assert found == Conflict(names=("a", "b", "c"))
     assert minimal_conflict(Problem(tenants=(elsewhere, *crowd[:2]), free=(1000, 1000))) is None
 
 
