@@ -36,7 +36,8 @@ class Range:
         bounds = (("at least", self.least), ("above", self.above), ("at most", self.most), ("below", self.below))
         words = [f"{word} {_number(bound)}" for word, bound in bounds if bound is not None]
         multiple = [f"a multiple of {self.multiple_of}"] if self.multiple_of > 1 else []
-        return " and ".join([*multiple, *words])
+        row = [*multiple, *words]
+        return " and ".join([", ".join(row[:-1]), row[-1]] if len(row) > 1 else row)
 
 
 def _number(bound: float) -> str:

@@ -44,7 +44,7 @@ def cuda_graphs(
     if _is_eager(vllm, compilation, mode):
         return CudaGraphs()
     largest = _LARGEST_BY_ARCHITECTURE.get(architecture) or _largest(rules, gpu, requests)
-    wanted = _sizes(vllm, compilation, largest, coarse=rules.coarse_graph_steps)
+    wanted = _sizes(vllm, compilation, largest, tokens, coarse=rules.coarse_graph_steps)
     sizes = tuple(size for size in wanted if size <= tokens)
     cases = _adapter_cases(vllm, rules)
     full = cases * sum(1 for size in sizes if size <= requests) if rules.full_graphs and mode != _ONLY_PIECEWISE else 0
@@ -66,7 +66,8 @@ def _is_eager(vllm: Flags, compilation: Flags, mode: str) -> bool:
     return switch(vllm, "enforce-eager") is True or 0 in levels or mode == "NONE"
 
 
-def _sizes(vllm: Flags, compilation: Flags, largest_by_default: int, *, coarse: bool) -> tuple[int, ...]:
+def _sizes(vllm: Flags, compilation: Flags, largest_by_default: int, tokens: int, *, coarse: bool) -> tuple[int, ...]:
+    """Sizes as they are written, or the row up to the largest one, which ends at `tokens`."""
     exact = positive_integers(vllm, "cudagraph-capture-sizes") or positive_integers(
         compilation, "cudagraph_capture_sizes"
     )
@@ -79,7 +80,7 @@ def _sizes(vllm: Flags, compilation: Flags, largest_by_default: int, *, coarse: 
         or next(iter(either), None)
         or largest_by_default
     )
-    return _up_to(largest, coarse)
+    return _up_to(min(largest, tokens), coarse)
 
 
 def _largest(rules: MemoryRules, gpu: Gpu, requests: int) -> int:

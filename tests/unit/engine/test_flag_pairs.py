@@ -140,4 +140,4 @@ def test_blocks_are_multiples_of_what_kernels_take(size: int, pinned: str, expec
 
 def test_what_a_size_of_blocks_must_be_is_said() -> None:
     (problem,) = check_flags({"block-size": 7}, release("0.32.0"))
-    assert problem.label == "must be a multiple of 16 and at least 16"
+    assert problem.label == "must be a multiple of 16, at least 16 and at most 65,536"
