@@ -8,46 +8,48 @@ import stat
 from collections.abc import Callable, Collection
 from pathlib import Path
 
-from orchestrator.domain.diagnostics import Diagnostic, Span
+from orchestrator.domain.diagnostics import Diagnostic, Span, repeated
 
 MAX_BYTES = 1024 * 1024
 
 
-def read_text(path: Path | str, shown: str | None = None, *, max_bytes: int = MAX_BYTES) -> str | Diagnostic:
+def read_text(
+    path: Path | str, shown: str | None = None, *, max_bytes: int = MAX_BYTES, wanted: str = "a profile"
+) -> str | Diagnostic:
     """The text of a regular UTF-8 file of at most `max_bytes`, or the finding that says why there is none.
 
-    `shown` is the name for findings (as the user gave it). The size is looked at before anything is read, and only
-    regular files are opened: a FIFO or a device cannot block.
+    `shown` is the name for findings (as the user gave it), `wanted` the kind of file that is looked for. The
+    size is looked at before anything is read, and only regular files are opened: a FIFO or a device cannot block.
     """
     path = Path(path)
     name = shown if shown is not None else str(path)
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except (OSError, ValueError) as error:
-        return _why_not_opened(path, name, error)
+        return _why_not_opened(path, repeated(name), error)
     try:
-        return _read_open(handle, name, max_bytes)
+        return _read_open(handle, name, max_bytes, wanted)
     except OSError as error:
         return _finding("E127", f"`{name}` cannot be read", name, help_="check the disk", note=_said(error))
     finally:
         os.close(handle)
 
 
-def _read_open(handle: int, name: str, max_bytes: int) -> str | Diagnostic:
+def _read_open(handle: int, name: str, max_bytes: int, wanted: str) -> str | Diagnostic:
     status = os.fstat(handle)
     if stat.S_ISDIR(status.st_mode):
         return _finding("E121", f"`{name}` is a directory", name, help_="name a file in it")
     if not stat.S_ISREG(status.st_mode):
         return _finding("E125", f"`{name}` is {_kind(status.st_mode)}", name, help_="name a regular file")
     if status.st_size > max_bytes:
-        return _too_large(name, status.st_size, max_bytes)
+        return _too_large(name, status.st_size, max_bytes, wanted)
     content = bytearray()
     while len(content) <= max_bytes:
         chunk = os.read(handle, max_bytes + 1 - len(content))
         if not chunk:
             return _decoded(bytes(content), name)
         content += chunk
-    return _too_large(name, len(content), max_bytes)
+    return _too_large(name, len(content), max_bytes, wanted)
 
 
 def _kind(mode: int) -> str:
@@ -56,14 +58,23 @@ def _kind(mode: int) -> str:
     return "a device" if stat.S_ISCHR(mode) or stat.S_ISBLK(mode) else "a socket"
 
 
-def _too_large(name: str, size: int, max_bytes: int) -> Diagnostic:
+def _too_large(name: str, size: int, max_bytes: int, wanted: str) -> Diagnostic:
     return _finding(
         "E124",
-        f"`{name}` is too large for a profile",
+        f"`{name}` is too large for {wanted}",
         name,
-        help_="name a profile: a text file of some lines",
+        help_=f"name {wanted}: a text file of some lines",
         note=f"it has {size:,} bytes or more, at most {max_bytes:,} are read",
     )
+
+
+_OTHER_ENCODINGS = (
+    (b"\xff\xfe\x00\x00", "UTF-32"),
+    (b"\x00\x00\xfe\xff", "UTF-32"),
+    (b"\xff\xfe", "UTF-16"),
+    (b"\xfe\xff", "UTF-16"),
+)
+"""Byte order marks, the longer ones first."""
 
 
 def _decoded(content: bytes, name: str) -> str | Diagnostic:
@@ -73,7 +84,7 @@ def _decoded(content: bytes, name: str) -> str | Diagnostic:
         before = content[: error.start]
         line = before.count(b"\n") + 1
         column = len(before[before.rfind(b"\n") + 1 :].decode("utf-8")) + 1
-        encoding = "UTF-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else None
+        encoding = next((name for mark, name in _OTHER_ENCODINGS if content.startswith(mark)), None)
         return Diagnostic(
             code="E123",
             message=f"`{name}` is not UTF-8 text" + (f" (it looks like {encoding})" if encoding else ""),

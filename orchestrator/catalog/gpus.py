@@ -16,7 +16,7 @@ from orchestrator.catalog.cards import (
     total_by_ratio,
     unsupported_gpus,
 )
-from orchestrator.domain.diagnostics import Diagnostic
+from orchestrator.domain.diagnostics import Diagnostic, repeated
 from orchestrator.domain.inventory import Gpu, Host, Inventory, Link, LinkKind
 from orchestrator.domain.units import MIB, ByteRange
 
@@ -102,7 +102,7 @@ def _not_a_short_form(part: str, text: str, *first: str) -> Diagnostic:
         help_lines.insert(0, f"for one such card write `1x{part.strip()}`")
     return Diagnostic(
         code="E450",
-        message=f"`{text}` is neither an inventory file nor a short form of one",
+        message=f"`{repeated(text)}` is neither an inventory file nor a short form of one",
         help=tuple(help_lines),
     )
 
@@ -112,20 +112,20 @@ def _no_such_card(name: str) -> Diagnostic:
     if candidates:
         return Diagnostic(
             code="E452",
-            message=f"`{name}` may be any of {len(candidates)} cards",
+            message=f"`{repeated(name)}` may be any of {len(candidates)} cards",
             help=("write one of " + ", ".join(f"`{short_gpu_name(card.name)}`" for card in candidates),),
         )
     if _is_unsupported(name):
         return Diagnostic(
             code="E454",
-            message=f"`{name}` is not an NVIDIA card, and only those are planned for",
+            message=f"`{repeated(name)}` is not an NVIDIA card, and only those are planned for",
             notes=(f"{len(known_gpus())} NVIDIA cards are known",),
             help=("name an NVIDIA card, such as `3xRTX4090`",),
         )
     near = nearest_gpu_names(name)
     return Diagnostic(
         code="E451",
-        message=f"no card named `{name}` in the catalogue",
+        message=f"no card named `{repeated(name)}` in the catalogue",
         notes=(f"{len(known_gpus())} cards are known",),
         help=(
             *((("did you mean " + " or ".join(f"`{short_gpu_name(each)}`" for each in near) + "?"),) if near else ()),
@@ -143,7 +143,7 @@ def _is_unsupported(name: str) -> bool:
 def _wrong_count(text: str) -> Diagnostic:
     return Diagnostic(
         code="E453",
-        message=f"`{text}` asks for fewer than 1 or more than {_MOST_GPUS} GPUs",
+        message=f"`{repeated(text)}` asks for fewer than 1 or more than {_MOST_GPUS} GPUs",
         help=(f"write counts from 1 to {_MOST_GPUS}, {_MOST_GPUS} in all",),
     )
 

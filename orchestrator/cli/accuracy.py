@@ -45,10 +45,7 @@ def accuracy(
     found, sources = read
     find_model = _model_finder(Path(records).parent, report, offline=offline)
     plain, held_out = _reports(found, find_model, cross_validate=cross_validate or markdown)
-    if markdown and held_out is not None:
-        view = _page(found, find_model, plain, held_out)
-    else:
-        view = _view(held_out if cross_validate and held_out is not None else plain, as_json=as_json)
+    view = _view(plain, held_out, as_json=as_json, markdown=markdown, cross_validate=cross_validate)
     (emit_document if as_json or markdown else emit)(view)
     print_findings(report, sources)
     if report.has_errors:
@@ -59,7 +56,7 @@ def _read_records(path: str, report: Report) -> tuple[tuple[StartupRecord, ...],
     from orchestrator.adapters.files import read_text
     from orchestrator.config.startup_records import parse_startup_records
 
-    text = read_text(path, max_bytes=_MOST_BYTES)
+    text = read_text(path, max_bytes=_MOST_BYTES, wanted="a file of recorded start-ups")
     if isinstance(text, Diagnostic):
         report.add(text)
         print_findings(report, {})
@@ -108,20 +105,18 @@ def _reports(
     return plain, accuracy_report(records, find_model, constants)
 
 
-def _page(
-    records: tuple[StartupRecord, ...], find_model: FindModel, plain: AccuracyReport, held_out: AccuracyReport
+def _view(
+    plain: AccuracyReport, held_out: AccuracyReport | None, *, as_json: bool, markdown: bool, cross_validate: bool
 ) -> str:
-    from orchestrator.cli.views.accuracy_page import accuracy_page
-    from orchestrator.scoring.calibration import fit, samples
+    if markdown and held_out is not None:
+        from orchestrator.cli.views.accuracy_page import accuracy_page
 
-    return accuracy_page(plain, held_out, fit(samples(records, find_model)))
-
-
-def _view(report: AccuracyReport, *, as_json: bool) -> str:
+        return accuracy_page(plain, held_out)
+    shown = held_out if cross_validate and held_out is not None else plain
     if as_json:
         from orchestrator.cli.views.accuracy_json import accuracy_json
 
-        return accuracy_json(report)
+        return accuracy_json(shown)
     from orchestrator.cli.views.accuracy import accuracy_text
 
-    return accuracy_text(report, width=width_of_terminal())
+    return accuracy_text(shown, width=width_of_terminal())

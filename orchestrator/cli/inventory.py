@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from orchestrator.domain.diagnostics import Diagnostic, Report
+from orchestrator.domain.diagnostics import Diagnostic, Report, repeated
 from orchestrator.domain.inventory import Inventory
 
 _NO_SUCH_FORM = "E450"
@@ -33,7 +33,7 @@ def _from_file(path: str, sources: dict[str, str]) -> Inventory | tuple[Diagnost
     from orchestrator.adapters.files import read_text
     from orchestrator.config.inventory_file import parse_inventory
 
-    text = read_text(Path(path))
+    text = read_text(Path(path), wanted="an inventory file")
     if isinstance(text, Diagnostic):
         return (text,)
     sources[path] = text
@@ -56,11 +56,12 @@ def _looks_like_a_path(value: str) -> bool:
 
 
 def _neither(value: str, answer: Diagnostic) -> Diagnostic:
+    shown = repeated(value)
     about_cards = answer.help if answer.code == _NO_SUCH_FORM else ()
     return Diagnostic(
         code="E420",
-        message=f"`{value}` is neither a file nor a short form of an inventory",
-        notes=(f"there is no file `{value}` in or from {os.getcwd()}",),
+        message=f"`{shown}` is neither a file nor a short form of an inventory",
+        notes=(f"there is no file `{shown}` in or from {os.getcwd()}",),
         help=(
             "a file: `orchestrate gpus --json > inventory.json` on the machine with the GPUs writes one",
             *(about_cards or ("a short form: a count, `x` and a card, such as `3xRTX4090`",)),

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.adapters.files import nearest_file_name, read_text
-from orchestrator.domain.diagnostics import Diagnostic, Report, Severity, Span
+from orchestrator.cli.foreign_files import foreign_file, is_foreign
+from orchestrator.domain.diagnostics import Diagnostic, Report, Severity, Span, repeated
 from orchestrator.domain.profile import Deployment, ServiceProfile
 from orchestrator.domain.release import Release
 
@@ -25,7 +26,8 @@ _SUFFIXES = (".yaml", ".yml")
 class Project:
     """What the paths lead to. `deployment` is None if and only if the report holds an error.
 
-    `sources` holds the text of every file that was read, by the name that findings use.
+    `sources` holds the text of every file that was read, by the name that findings use; it is empty where nothing
+    of it may be shown.
     """
 
     deployment: Deployment | None
@@ -80,7 +82,7 @@ def _several(deployments: Sequence[Deployment]) -> Diagnostic:
 
 
 def _nothing_there(paths: Sequence[str]) -> Diagnostic:
-    shown = ", ".join(f"`{path}`" for path in paths)
+    shown = ", ".join(f"`{repeated(path)}`" for path in paths)
     return Diagnostic(
         code="E128",
         message=f"no profiles in {shown}",
@@ -101,7 +103,9 @@ class _Group:
 def _grouped(paths: Sequence[str], reader: _Reader) -> list[_Group]:
     groups: dict[str, _Group] = {}
     for path in paths:
-        if os.path.isdir(path):
+        if not path:
+            reader.report.add(_empty_path())
+        elif os.path.isdir(path):
             group = groups.setdefault(_plain(path), _Group(path))
             group.is_whole = True
             group.files.extend(reader.profiles_in(path))
@@ -109,6 +113,11 @@ def _grouped(paths: Sequence[str], reader: _Reader) -> list[_Group]:
             directory = os.path.dirname(path)
             groups.setdefault(_plain(directory), _Group(directory)).files.append(path)
     return list(groups.values())
+
+
+def _empty_path() -> Diagnostic:
+    help_ = "name a directory of profiles or a file; `.` is the directory that you are in"
+    return Diagnostic(code="E120", message="an empty text names no file and no directory", help=(help_,))
 
 
 def _plain(path: str) -> str:
@@ -124,6 +133,7 @@ class _Reader:
         self._release = release
         self._with_models = with_models
         self._documents: dict[str, Document | None] = {}
+        self._foreign: set[str] = set()
         self._outlines: dict[str, Outline] = {}
 
     def profiles_in(self, directory: str) -> list[str]:
@@ -143,8 +153,10 @@ class _Reader:
         from orchestrator.config.load import kind_of
 
         by_kind: dict[str, list[Document]] = {}
-        for path in {_plain(path): path for path in group.files}.values():
-            document = self._document(path)
+        for key, path in {_plain(path): path for path in group.files}.items():
+            document = self._document(path, group.directory)
+            if key in self._foreign:
+                self.report.add(_no_profile(path) if group.is_whole else foreign_file(path))
             if document is not None:
                 by_kind.setdefault(kind_of(document), []).append(document)
         self.report.extend(finding for each in by_kind.get("unreadable", ()) for finding in each.findings)
@@ -158,8 +170,11 @@ class _Reader:
             return self._with_deployments(by_kind["deployment"], services)
         return self._services_alone(group.directory, services) if services else []
 
-    def _document(self, path: str, listed_at: Span | None = None) -> Document | None:
-        """The parsed file; None with a finding when it cannot be read. `listed_at` is where a deployment names it."""
+    def _document(self, path: str, directory: str, listed_at: Span | None = None) -> Document | None:
+        """The parsed file; None with a finding when it cannot be read, without one when it is foreign to `directory`.
+
+        `listed_at` is where a deployment names it.
+        """
         from orchestrator.config.yaml_tree import parse
 
         key = _plain(path)
@@ -167,6 +182,10 @@ class _Reader:
             text = read_text(path)
             if isinstance(text, Diagnostic):
                 self.report.add(_at_the_list(text, path, listed_at, self._listed_beside(listed_at)))
+                self._documents[key] = None
+            elif is_foreign(path, text, directory):
+                self._foreign.add(key)
+                self.sources[path] = ""
                 self._documents[key] = None
             else:
                 self.sources[path] = text
@@ -217,7 +236,9 @@ class _Reader:
 
         services: list[Document | None] = []
         for path, span in self._listed(document):
-            service = self._document(path, span)
+            service = self._document(path, os.path.dirname(document.file), span)
+            if _plain(path) in self._foreign:
+                self.report.add(foreign_file(path, span))
             if service is not None and kind_of(service) == "deployment":
                 self.report.add(_not_a_service(path, span, is_itself=service is document))
                 service = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from orchestrator.domain.diagnostics import repeated
 from orchestrator.domain.release import Release
 
 
@@ -16,7 +17,7 @@ def read_release_option(text: str | None) -> Release | None:
     release = Release.parse(text)
     if release is None:
         raise typer.BadParameter(
-            f"not a vLLM release: `{text}`; write one in full, such as {NEWEST}", param_hint="'--release'"
+            f"not a vLLM release: `{repeated(text)}`; write one in full, such as {NEWEST}", param_hint="'--release'"
         )
     if not is_known(release):
         known = f"known are {KNOWN_RELEASES[0]} to {NEWEST}; the nearest one is {closest_known(release)}"

@@ -77,7 +77,7 @@ def _is_boolean(value: object) -> bool:
 
 _SIZE = "a whole number of bytes, 0 or more"
 _COUNT = "a whole number, 0 or more"
-_NAME = "a text that is not empty"
+_NAME = "a text of printable characters that is not empty"
 _UUID_TEXT = "a UUID as NVML writes it, such as `GPU-…` or `MIG-…`"
 _KINDS = ", ".join(f"`{kind.value}`" for kind in LinkKind)
 

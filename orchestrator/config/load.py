@@ -19,11 +19,10 @@ from orchestrator.config.hints import hint_for_deployment, hint_for_service
 from orchestrator.config.known_models import StandsForDirectory, check_known_model
 from orchestrator.config.release_key import check_release, note_about_stand_in, readable_release
 from orchestrator.config.scalars import Scalar
-from orchestrator.config.secret_shapes import looks_like_secret, names_a_secret
 from orchestrator.config.structure import check_structure, keys_of
 from orchestrator.config.table import DeploymentSection, ServiceSection
 from orchestrator.config.tree_values import clipped, places_of
-from orchestrator.config.yaml_nodes import Document, Entry, MappingNode, ScalarNode, SequenceNode
+from orchestrator.config.yaml_nodes import Document, MappingNode, ScalarNode, SequenceNode
 from orchestrator.domain.diagnostics import Diagnostic, Report, Severity, Span
 from orchestrator.domain.profile import Caches, KeyPath, Places, Ports, Requirements, Secrets, ServiceProfile, Sharing
 from orchestrator.domain.release import Release
@@ -37,7 +36,8 @@ from orchestrator.engine.releases import NEWEST
 class Outline:
     """What the services need to know of their deployment, as far as it can be read even when the rest is wrong.
 
-    `service_files` are the listed names with their places. `release` is the newest known one where none is readable.
+    `service_files` are the listed names with their places, without those that no list may hold (nobody opens
+    them). `release` is the newest known one where none is readable.
     """
 
     file: str = ""
@@ -202,7 +202,6 @@ def _service(
     model = _scalar_at(root, "model")
     if stands_for_directory and isinstance(model, str) and not any(finding.is_error for finding in about_flags):
         findings.extend(check_known_model(model, effective, release, stands_for_directory))
-    findings.extend(_check_environment(root, document.file))
     findings.extend(_check_gpus(root, effective, release, places))
     if section is None:
         return None
@@ -235,30 +234,6 @@ def check_port(port: int, path: KeyPath, places: Places) -> Iterator[Diagnostic]
             label="below 1024",
             help=("choose a port from 1024 on, unless the Docker Engine runs as root and this is meant",),
         )
-
-
-def _check_environment(root: MappingNode, file: str) -> Iterator[Diagnostic]:
-    entry = root.entries.get("environment")
-    variables = entry.node.entries if entry and isinstance(entry.node, MappingNode) else {}
-    for name, variable in variables.items():
-        text = variable.node.text if isinstance(variable.node, ScalarNode) else ""
-        if names_a_secret(name) or looks_like_secret(text):
-            yield _secret_in_environment(name, variable, is_for_hub=text.startswith("hf_"), file=file)
-
-
-def _secret_in_environment(name: str, variable: Entry, *, is_for_hub: bool, file: str) -> Diagnostic:
-    words = set(name.upper().split("_"))
-    key = "hf-token" if is_for_hub or words & {"HF", "HUGGING", "HUGGINGFACE"} else "api-key"
-    own = {"hf-token": "HF_TOKEN", "api-key": "VLLM_API_KEY"}[key]
-    named = clipped(name).upper() if names_a_secret(name) else own
-    how = f"`secrets: {{{key}: {named}}}` in the deployment file"
-    return Diagnostic(
-        code="E137",
-        message=f"`{clipped(name)}` looks like a secret, and a profile is no place for one",
-        span=variable.key_place.span(file),
-        hidden=(variable.node.place.span(file),),
-        help=(f"remove it here, set the variable where you run `orchestrate`, and name it: {how}",),
-    )
 
 
 def _check_gpus(root: MappingNode, flags: EffectiveFlags, release: Release, places: Places) -> Iterator[Diagnostic]:

@@ -4,18 +4,42 @@ from __future__ import annotations
 
 import re
 
+_RUN = r"(?:[A-Za-z0-9_]{20,}|(?=[A-Za-z_]{0,20}[0-9])[A-Za-z0-9_]{12,})"
+"""The random part of a token: long, or shorter with a digit; so that names made of words are none."""
+
 _SHAPES = re.compile(
-    r"(?:hf_|sk-|ghp_|github_pat_|glpat-|xox[abp]-|AKIA|eyJ)[A-Za-z0-9_.=/+-]{8,}|-----BEGIN [A-Z ]*PRIVATE KEY",
+    r"(?<![A-Za-z0-9])(?:"
+    r"hf_[A-Za-z0-9]{16,}"
+    r"|gh[opsru]_[A-Za-z0-9]{16,}"
+    r"|github_pat_[A-Za-z0-9_]{20,}"
+    r"|glpat-[A-Za-z0-9_-]{16,}"
+    r"|xox[abeoprs]-[A-Za-z0-9-]{10,}"
+    r"|(?:AKIA|ASIA)[A-Z0-9]{16}(?![A-Za-z0-9])"
+    r"|AIza[A-Za-z0-9_-]{35}"
+    r"|(?:nvapi-|gsk_|npm_|[sr]k_live_|r8_)[A-Za-z0-9_-]{24,}"
+    r"|eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}"
+    rf"|(?<![_-])sk-(?:[A-Za-z0-9]{{1,10}}-){{0,3}}{_RUN}"
+    r")[A-Za-z0-9_.=/+-]*"
+    r"|(?<=://)[^\s/@:?\"'`]*:[^\s/?\"'`]+@(?!sha256:)"
+    r"|-----BEGIN [A-Z ]{0,40}PRIVATE KEY",
     re.ASCII,
 )
+"""Tokens of hubs, forges and clouds, signed web tokens, `user:password@` of an address, private keys."""
+
+_ADDRESS = re.compile(r"://[^\s/@:?\"'`]*:[^\s/?\"'`]+@(?!sha256:)")
 _WORDS = frozenset(
     {"TOKEN", "KEY", "APIKEY", "SECRET", "SECRETS", "PASSWORD", "PASSWD", "PASSPHRASE", "CREDENTIAL", "CREDENTIALS"}
 )
 
 
 def looks_like_secret(value: str) -> bool:
-    """Whether a text has the shape of a well-known kind of token."""
+    """Whether a text has the shape of a well-known kind of token, or is an address with a password in it."""
     return _SHAPES.search(value) is not None
+
+
+def is_address_with_password(value: str) -> bool:
+    """Whether a text holds `scheme://user:password@`."""
+    return _ADDRESS.search(value) is not None
 
 
 def names_a_secret(name: str) -> bool:

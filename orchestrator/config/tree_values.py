@@ -68,10 +68,10 @@ def described(node: Node) -> str:
     return f"the {kind} `{clipped(node.text)}`"
 
 
-def clipped(text: str) -> str:
-    """At most 60 characters, with secrets masked: what may stand in a message."""
+def clipped(text: str, most: int = _SHOWN) -> str:
+    """At most `most` characters (60), with secrets masked: what may stand in a message."""
     hidden = masked(text)
-    return hidden if len(hidden) <= _SHOWN else f"{hidden[:_SHOWN]}…"
+    return hidden if len(hidden) <= most else f"{hidden[:most]}…"
 
 
 def child(node: Node, part: str | int) -> tuple[Place | None, Node] | None:

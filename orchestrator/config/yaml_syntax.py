@@ -14,6 +14,7 @@ _FORBIDDEN = re.compile(
 )
 """Control characters, lone carriage returns, line separators that only some editors honour, halves of surrogates."""
 
+_PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 _MAX_PLACES = 5
 
 
@@ -30,6 +31,13 @@ class SyntaxRule(NamedTuple):
 _RULES = tuple(
     SyntaxRule(re.compile(pattern), code, message, help_, at_context)
     for pattern, code, message, help_, at_context in (
+        (
+            r"incompatible YAML document|duplicate YAML directive|scanning a directive|duplicate tag handle",
+            "E113",
+            "a `%` directive",
+            "remove the directive: profiles are plain YAML 1.2",
+            False,
+        ),
         (r"character '\\t' that", "E117", "a tab where YAML wants spaces", "replace the tab by spaces", False),
         (
             r"character '(?P<what>.+?)' that cannot",
@@ -99,9 +107,27 @@ _RULES = tuple(
 _FALLBACK = SyntaxRule(re.compile(""), "E101", "not valid YAML", "check quotes, brackets and indentation on this line")
 
 
-def holds_forbidden(text: str) -> bool:
-    """Whether a value (from a quoted scalar with escapes) holds a character that no profile may hold."""
-    return _FORBIDDEN.search(text) is not None
+class Forbidden(NamedTuple):
+    """A character that no profile may hold, in words, and the next step where an escape sequence wrote it."""
+
+    name: str
+    help: str
+
+
+def name_of_forbidden(text: str) -> Forbidden | None:
+    """The first character of a value (of a quoted scalar with escapes) that no profile may hold."""
+    match = _FORBIDDEN.search(text)
+    if match is None:
+        return None
+    if "\ud800" <= match.group() <= "\udfff":
+        help_ = "write the character itself, or both halves of it (`\\ud83c\\udf89`)"
+        return Forbidden(f"half of a character (`\\u{ord(match.group()):04x}`)", help_)
+    return Forbidden("a control character", "remove the escape sequence that stands for a control character")
+
+
+def with_joined_surrogates(text: str) -> str:
+    """The text with each pair of surrogate escapes (how JSON writes an emoji) as the one character that it means."""
+    return _PAIR.sub(lambda match: match.group().encode("utf-16-le", "surrogatepass").decode("utf-16-le"), text)
 
 
 def check_text(text: str, file: str) -> list[Diagnostic]:
@@ -166,10 +192,11 @@ def explain(error: Exception, reached: yaml.Mark, file: str, *, first_line_offse
     line = min(line, line_count)
     if line == 1:
         column += first_line_offset
+    is_at_start = (line, column) == (1, 1)  # where a span without width would mean the whole file
     return Diagnostic(
         code=rule.code,
         message=rule.message.format(what=_as_typed(what)),
-        span=Span(file=file, line=line, column=column, end_line=line, end_column=column),
+        span=Span(file=file, line=line, column=column, end_line=line, end_column=column + is_at_start),
         notes=(f"the YAML parser says: {problem}",),
         help=(rule.help.format(what=what),),
     )

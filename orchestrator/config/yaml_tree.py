@@ -13,6 +13,8 @@ from yaml.reader import Reader
 from yaml.scanner import Scanner
 
 from orchestrator.config.scalars import Ambiguity, resolve
+from orchestrator.config.secret_search import without_secrets
+from orchestrator.config.tree_values import clipped
 from orchestrator.config.yaml_nodes import (
     BrokenNode,
     Document,
@@ -23,14 +25,13 @@ from orchestrator.config.yaml_nodes import (
     ScalarNode,
     SequenceNode,
 )
-from orchestrator.config.yaml_syntax import check_text, explain, holds_forbidden
+from orchestrator.config.yaml_syntax import check_text, explain, name_of_forbidden, with_joined_surrogates
 from orchestrator.domain.diagnostics import Diagnostic
 
 MAX_DEPTH = 64
 MAX_NODES = 100_000
 """Nodes of one file after every alias has been replaced by what it stands for."""
 
-_SHOWN = 60
 _SHOWN_OF_SENTENCE = 240
 _PARSERS_DISAGREE = re.compile(r"\t|[|>][-+0-9]*#")
 """Texts that the C parser and the Python one read differently: tabs, and a comment glued to a block indicator."""
@@ -76,7 +77,9 @@ def parse(text: str, file: str, *, pure: bool = False) -> Document:
         builder = _build_fast(body, file, offset)
     if builder is None:
         builder = _build_pure(body, file, offset)
-    return Document(file=file, root=builder.finished_root(body), findings=(*findings, *builder.findings))
+    root = builder.finished_root(body)
+    cleaned, secrets = without_secrets(root, file) if root else (None, ())
+    return Document(file=file, root=cleaned, findings=(*findings, *builder.findings, *secrets))
 
 
 def _build_fast(text: str, file: str, offset: int) -> _Builder | None:
@@ -117,6 +120,7 @@ class _Frame:
     items: list[Node] = field(default_factory=list)
     entries: dict[str, Entry] = field(default_factory=dict)
     key: tuple[str | None, Place] | None = _KEY_WANTED
+    height: int = 1
 
     def finished(self, end: Place) -> Node:
         place = Place(self.start.line, self.start.column, end.end_line, end.end_column)
@@ -126,10 +130,11 @@ class _Frame:
 
 
 class _Anchor(NamedTuple):
-    """What `&name` stands for; `node` is None while it is still open."""
+    """What `&name` stands for, with the number of its values and levels; `node` is None while it is still open."""
 
     node: Node | None
     size: int
+    height: int = 0
 
 
 class _Builder:
@@ -219,7 +224,7 @@ class _Builder:
 
     def scalar(self, event: yaml.ScalarEvent) -> None:
         is_plain = not event.style
-        text: str = event.value
+        text: str = with_joined_surrogates(event.value) if event.style == '"' else event.value
         place = self._place(event) if text or not is_plain or event.tag else self._place_of_nothing()
         if self._expects_key():
             self._scalar_key(text, place, event, is_plain=is_plain)
@@ -232,16 +237,15 @@ class _Builder:
 
     def _scalar_value(self, text: str, place: Place, *, is_plain: bool, style: str | None) -> Node:
         if not is_plain:
-            if style == '"' and holds_forbidden(text):
-                help_ = "remove the escape sequence that stands for a control character"
-                self._add("E116", "a text with a control character in it", place, help_=help_)
+            if style == '"' and (forbidden := name_of_forbidden(text)):
+                self._add("E116", f"a text with {forbidden.name} in it", place, help_=forbidden.help)
                 return BrokenNode(place)
             return ScalarNode(text, text, False, place)
         value = resolve(text)
         if isinstance(value, Ambiguity):
-            note = f"it could mean {_clipped(value.meanings, _SHOWN_OF_SENTENCE)}"
-            message = f"`{_clipped(text)}` is ambiguous"
-            help_ = _clipped(value.help, _SHOWN_OF_SENTENCE)
+            note = f"it could mean {clipped(value.meanings, _SHOWN_OF_SENTENCE)}"
+            message = f"`{clipped(text)}` is ambiguous"
+            help_ = clipped(value.help, _SHOWN_OF_SENTENCE)
             self._add("E107", message, place, help_=help_, label="two meanings", note=note)
             return BrokenNode(place)
         return ScalarNode(value, text, True, place)
@@ -258,13 +262,10 @@ class _Builder:
             help_ = "write the keys out, or put what services share under `defaults:` of the deployment file"
             self._add("E109", "`<<` merge keys are not part of YAML 1.2", place, help_=help_)
             key = None
-        elif not text or (not is_plain and holds_forbidden(text)):
-            self._add(
-                "E110",
-                "a key without a name" if not text else "a key with a control character in it",
-                place,
-                help_="write `name: value`",
-            )
+        elif not text or (not is_plain and name_of_forbidden(text)):
+            forbidden = name_of_forbidden(text)
+            message = f"a key with {forbidden.name} in it" if forbidden else "a key without a name"
+            self._add("E110", message, place, help_="write `name: value`")
             key = None
         self._frames[-1].key = (key, place)
 
@@ -274,12 +275,12 @@ class _Builder:
         anchor = self._anchors.get(name)
         if anchor is None:
             help_ = (
-                f"write `&{_clipped(name)}` before the value it stands for, or put text that starts with `*` in quotes"
+                f"write `&{clipped(name)}` before the value it stands for, or put text that starts with `*` in quotes"
             )
-            self._add("E111", f"`*{_clipped(name)}` stands for nothing", place, help_=help_)
+            self._add("E111", f"`*{clipped(name)}` stands for nothing", place, help_=help_)
         elif anchor.node is None:
             help_ = "write the value out: nothing can contain itself"
-            self._add("E111", f"`*{_clipped(name)}` stands inside the value it names", place, help_=help_)
+            self._add("E111", f"`*{clipped(name)}` stands inside the value it names", place, help_=help_)
         self._use_alias(anchor, place)
 
     def _use_alias(self, anchor: _Anchor | None, place: Place) -> None:
@@ -294,7 +295,10 @@ class _Builder:
                     self._refuse_key(place)
             return
         self._count += anchor.size - 1 if anchor and anchor.node else 0
-        self._put(node._replace(place=place) if node else BrokenNode(place), 1, None)
+        height = anchor.height if anchor else 0
+        if len(self._frames) + height > MAX_DEPTH:
+            self._stop_for_depth(place)
+        self._put(node._replace(place=place) if node else BrokenNode(place), 1, None, height=height)
 
     def sequence_start(self, event: yaml.SequenceStartEvent) -> None:
         self._open(event, is_mapping=False)
@@ -310,8 +314,7 @@ class _Builder:
         if self._expects_key():
             self._refuse_key(place)
         if len(self._frames) >= MAX_DEPTH:
-            help_ = "flatten it: nothing in a profile needs that depth"
-            self._stop("E112", f"nested more than {MAX_DEPTH} levels deep", place, help_=help_)
+            self._stop_for_depth(place)
             return
         if event.anchor is not None:
             self._anchors[event.anchor] = _Anchor(None, 1)
@@ -319,11 +322,15 @@ class _Builder:
         self._frames.append(frame)
         self._last = place
 
+    def _stop_for_depth(self, place: Place) -> None:
+        help_ = "flatten it: nothing in a profile needs that depth"
+        self._stop("E112", f"nested more than {MAX_DEPTH} levels deep", place, help_=help_)
+
     def close(self, event: yaml.Event) -> None:
         frame = self._frames.pop()
         end = self._place(event) if frame.is_flow else self._last
         node = frame.finished(end)
-        self._put(node, self._count - frame.first_node + 1, frame.anchor, is_counted=True)
+        self._put(node, self._count - frame.first_node + 1, frame.anchor, is_counted=True, height=frame.height)
 
     def _expects_key(self) -> bool:
         return bool(self._frames) and self._frames[-1].is_mapping and self._frames[-1].key is _KEY_WANTED
@@ -335,16 +342,17 @@ class _Builder:
             note = f"aliases count as what they stand for; at most {MAX_NODES:,} values in a file"
             self._stop("E112", "too many values", place, help_="split the file, or write fewer aliases", note=note)
 
-    def _put(self, node: Node, size: int, anchor: str | None, *, is_counted: bool = False) -> None:
+    def _put(self, node: Node, size: int, anchor: str | None, *, is_counted: bool = False, height: int = 0) -> None:
         if not is_counted:
             self._step(node.place)
         self._last = node.place
         if anchor is not None:
-            self._anchors[anchor] = _Anchor(node, size)
+            self._anchors[anchor] = _Anchor(node, size, height)
         if not self._frames:
             self._root = node
             return
         frame = self._frames[-1]
+        frame.height = max(frame.height, height + 1)
         if not frame.is_mapping:
             frame.items.append(node)
         elif frame.key is _KEY_WANTED:
@@ -364,13 +372,13 @@ class _Builder:
         note = f"it was written first at {self.file}:{first.line}:{first.column}"
         help_ = "keep one of the two"
         self._add(
-            "E103", f"`{_clipped(key)}` is written twice", key_place, help_=help_, label="written again", note=note
+            "E103", f"`{clipped(key)}` is written twice", key_place, help_=help_, label="written again", note=note
         )
 
     def _refuse_tag(self, tag: str, place: Place) -> BrokenNode:
         help_ = "remove the tag: values are text, numbers, true, false, lists and mappings"
         written = tag.replace("tag:yaml.org,2002:", "!!", 1)
-        self._add("E108", f"a tag (`{_clipped(written)}`) is not allowed", place, help_=help_)
+        self._add("E108", f"a tag (`{clipped(written)}`) is not allowed", place, help_=help_)
         return BrokenNode(place)
 
     def _refuse_key(self, place: Place) -> None:
@@ -386,7 +394,3 @@ _STEPS: dict[type, Callable[[_Builder, Any], None]] = {
     yaml.SequenceEndEvent: _Builder.close,
     yaml.MappingEndEvent: _Builder.close,
 }
-
-
-def _clipped(text: str, most: int = _SHOWN) -> str:
-    return text if len(text) <= most else f"{text[:most]}…"

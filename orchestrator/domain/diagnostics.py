@@ -47,6 +47,12 @@ class Diagnostic:
         return self.severity is Severity.ERROR
 
 
+def repeated(text: str, most: int = 240) -> str:
+    """What a message repeats of a text: all of it up to `most` characters, else its start and its end."""
+    half = most // 2
+    return text if len(text) <= most else f"{text[:half]}…{text[-half:]}"
+
+
 def _place(finding: Diagnostic) -> tuple[str, int, int, str, str]:
     span = finding.span or Span(file="", line=0, column=0)
     return (span.file, span.line, span.column, finding.code, finding.message)

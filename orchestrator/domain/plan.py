@@ -63,10 +63,7 @@ class KvCacheLayout:
 
     def blocks_for(self, tokens: int) -> int:
         """Blocks of the pool that one request of that many tokens takes."""
-        blocks = 0
-        for group in self.groups:
-            blocks += group.blocks_for(tokens)
-        return blocks
+        return sum(group.blocks_for(tokens) for group in self.groups)
 
     def bytes_for(self, tokens: int, requests: float = 1.0) -> int:
         """Bytes the pool needs so that vLLM accepts `tokens` and that many full-length requests fit at once."""

@@ -15,18 +15,20 @@ def allowed_seats(
     """Positions of the seats that the profile allows, in order; or what is wrong with its `gpus:` (E501 to E504)."""
     if profile.gpus is None:
         return tuple(place for place, seat in enumerate(seats) if seat.gpu.is_assignable)
-    found: set[int] = set()
+    found: dict[int, int | str] = {}
     rejections = []
     for number, pin in enumerate(profile.gpus):
         places = [place for place, seat in enumerate(seats) if pin in (seat.gpu.index, seat.gpu.uuid)]
         wrong = _wrong_pin(profile.name, number, pin, tuple(seats[place] for place in places), seats)
+        if wrong is None and places and all(place in found for place in places):
+            wrong = _same_again(profile.name, number, (found[places[0]], pin), seats[places[0]], world_size)
         if wrong is not None:
             rejections.append(wrong)
-        found.update(places)
+        found.update((place, pin) for place in places if place not in found)
     existing = sum(1 for seat in seats if seat.gpu.is_assignable)
     if rejections and existing < world_size:
         bigger = (_bigger_host(world_size),)
-        return tuple(replace(each, help=bigger if each.code == "E501" else each.help) for each in rejections)
+        return tuple(replace(each, help=bigger if each.code in ("E501", "E503") else each.help) for each in rejections)
     if not rejections and len(found) < world_size:
         return (_too_few(profile.name, len(found), world_size, existing),)
     return tuple(rejections) or tuple(sorted(found))
@@ -69,6 +71,18 @@ def _what_exists(seats: tuple[Seat, ...], *, by_uuid: bool) -> str:
     if by_uuid:
         return f"there {verb} {listed(f'`{seat.gpu.uuid}` ({seat.label}, {seat.gpu.name})' for seat in usable)}"
     return f"there {verb} {listed(f'{seat.label} ({seat.gpu.name})' for seat in usable)}"
+
+
+def _same_again(service: str, number: int, pins: tuple[int | str, int | str], seat: Seat, world_size: int) -> Rejection:
+    first, second = (f"the {'UUID' if isinstance(pin, str) else 'index'} `{pin}`" for pin in pins)
+    return Rejection(
+        code="E503",
+        service=service,
+        message=f"`gpus` names {seat.label} twice",
+        blame=("gpus", number),
+        notes=(f"{first} and {second} are the same GPU ({seat.gpu.name})",),
+        help=(f"name another GPU here: `{service}` runs on {world_size} different ones",),
+    )
 
 
 def _too_few(service: str, named: int, world_size: int, existing: int) -> Rejection:

@@ -131,7 +131,7 @@ class _Sources:
 
     def _read(self, file: str) -> list[str]:
         text = self._sources.get(file)
-        if text is None:
+        if not text:
             return []
         lines = [line.removesuffix("\r") for line in text.split("\n")]
         for span in self._hidden.get(file, ()):

@@ -122,6 +122,13 @@ def test_a_file_that_claims_to_be_empty_is_read_no_further_than_the_limit() -> N
     [
         (b"a: 1\nb: \xc3\xa9 \xff\n", 2, 6, "`shown.yaml` is not UTF-8 text"),
         ("a: 1\n".encode("utf-16"), 1, 1, "`shown.yaml` is not UTF-8 text (it looks like UTF-16)"),
+        ("a: 1\n".encode("utf-32"), 1, 1, "`shown.yaml` is not UTF-8 text (it looks like UTF-32)"),
+        (
+            b"\x00\x00\xfe\xff" + "a: 1\n".encode("utf-32-be"),
+            1,
+            3,
+            "`shown.yaml` is not UTF-8 text (it looks like UTF-32)",
+        ),
         (b"a: \xe9\n", 1, 4, "`shown.yaml` is not UTF-8 text"),
     ],
 )

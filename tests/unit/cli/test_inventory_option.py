@@ -59,3 +59,33 @@ def test_what_is_neither_says_both_ways(value: str) -> None:
 
 def test_a_card_that_nobody_knows_is_told_by_the_catalogue() -> None:
     assert _refusal("2xRTX9999Ultra").code == "E451"
+
+
+def test_a_file_that_is_too_large_is_too_large_for_an_inventory(tmp_path: Path) -> None:
+    file = tmp_path / "inventory.json"
+    file.write_bytes(b" " * (1024 * 1024 + 1))
+
+    finding = _refusal(str(file))
+
+    assert (finding.code, finding.message) == ("E124", f"`{file}` is too large for an inventory file")
+    assert finding.help == ("name an inventory file: a text file of some lines",)
+
+
+def test_a_name_with_a_control_character_says_what_is_wanted(tmp_path: Path) -> None:
+    file = tmp_path / "inventory.json"
+    file.write_text('{"orchestrate-inventory": 1, "source": "", "hosts": [{"name": "a\\u001b", "gpus": []}]}')
+
+    answer = read_inventory_option(str(file))
+
+    assert isinstance(answer, tuple)
+    assert [finding.label for finding in answer] == [
+        "expected a text of printable characters that is not empty",
+        "expected a list with at least one GPU",
+    ]
+
+
+@pytest.mark.parametrize("value", ["1x" + "A" * 100_000, "A" * 100_000, "A" * 100_000 + ".json", "999x" + "4" * 9000])
+def test_a_long_argument_is_shortened_where_it_is_repeated(value: str) -> None:
+    finding = _refusal(value)
+
+    assert len(" ".join((finding.message, *finding.notes, *finding.help))) < 1200

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.cli.project import Project, check_files, read_project
+from orchestrator.domain.diagnostics import Span
 from orchestrator.domain.release import Release
 
 DEPLOYMENT = "project: tiers\nvllm-release: 0.32.0\nservices: [mini.yaml, micro.yaml]\n"
@@ -307,3 +308,61 @@ def test_a_model_whose_own_method_is_unknown_to_the_release_is_pointed_at() -> N
     assert finding.code == "E220"
     assert finding.span is not None
     assert (finding.span.line, finding.span.column) == (2, 8)
+
+
+def test_a_link_out_of_the_directory_to_what_is_no_profile_shows_nothing_of_it(tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.write_text("data: swordfish\nport: swordfish\n  broken\n", encoding="utf-8")
+    write({"mini.yaml": MINI, "deployment.yaml": "project: p\nvllm-release: 0.32.0\nservices: [mini.yaml, x.yaml]\n"})
+    Path("configs/x.yaml").symlink_to(outside)
+
+    listed = read_project(["configs/deployment.yaml"])
+    named = read_project(["configs/x.yaml"])
+
+    assert said(listed) == ["E139 configs/deployment.yaml:3:23 `configs/x.yaml` is no profile"]
+    assert said(named) == ["E139 configs/x.yaml:1:1 `configs/x.yaml` is no profile"]
+    assert listed.sources["configs/x.yaml"] == named.sources["configs/x.yaml"] == ""
+
+
+def test_such_a_link_in_a_named_directory_is_left_out_with_a_warning(tmp_path: Path) -> None:
+    (tmp_path / "outside").write_text("swordfish", encoding="utf-8")
+    write(WHOLE)
+    Path("configs/x.yaml").symlink_to(tmp_path / "outside")
+
+    assert said(read_project(["configs"])) == [
+        "W131 configs/x.yaml:1:1 `configs/x.yaml` is no profile and was left out"
+    ]
+
+
+def test_a_service_file_may_be_shared_from_outside_even_when_it_is_broken() -> None:
+    write({"shared.yaml": "service: mini\nmodle: m\n"}, ".")
+    write({"deployment.yaml": "project: p\nvllm-release: 0.32.0\nservices: [../shared.yaml]\n"})
+
+    project = read_project(["configs"])
+
+    assert [finding.code for finding in project.report] == ["E104", "E102"]
+    assert project.sources["shared.yaml"] == "service: mini\nmodle: m\n"
+
+
+def test_a_listed_file_beside_the_deployment_shows_its_lines_whatever_it_is() -> None:
+    write({"deployment.yaml": "project: p\nvllm-release: 0.32.0\nservices: [x.yaml]\n", "x.yaml": "servce: 'x\n"})
+
+    project = read_project(["configs/deployment.yaml"])
+
+    assert said(project) == ["E101 configs/x.yaml:1:9 this quote is never closed"]
+    assert project.sources["configs/x.yaml"] == "servce: 'x\n"
+
+
+def test_an_empty_path_is_no_directory() -> None:
+    (finding,) = read_project([""]).report
+
+    assert (finding.code, finding.message) == ("E120", "an empty text names no file and no directory")
+    assert finding.help == ("name a directory of profiles or a file; `.` is the directory that you are in",)
+
+
+def test_a_path_of_thousands_of_characters_is_shortened() -> None:
+    (finding,) = read_project(["configs/" + "a" * 5000]).report
+
+    assert finding.code == "E127"
+    assert finding.message == f"`configs/{'a' * 112}…{'a' * 120}` cannot be opened"
+    assert finding.span == Span(file=f"configs/{'a' * 112}…{'a' * 120}")

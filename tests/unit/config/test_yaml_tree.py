@@ -114,7 +114,11 @@ def test_a_text_without_a_root_has_the_reason_as_its_last_finding(text: str, fin
         ("'': 1\nb: 2\n", ["E110 1:1 a key without a name"], {"b": 2}),
         ('"\\0": 1\nb: 2\n', ["E110 1:1 a key with a control character in it"], {"b": 2}),
         ('a: "\\e[31m"\nb: 2\n', ["E116 1:4 a text with a control character in it"], {"b": 2}),
-        ('a: "\\ud800"\nb: 2\n', ["E116 1:4 a text with a control character in it"], {"b": 2}),
+        ('a: "\\ud800"\nb: 2\n', ["E116 1:4 a text with half of a character (`\\ud800`) in it"], {"b": 2}),
+        ('"\\udf89\\ud83c": 1\nb: 2\n', ["E110 1:1 a key with half of a character (`\\udf89`) in it"], {"b": 2}),
+        ('"\\ud83c\\udf89": "\\u00e9\\ud83c\\udf89"\n', [], {"\U0001f389": "\u00e9\U0001f389"}),
+        ("%YAML 9.9\n---\nb: 2\n", ["E113 1:1 a `%` directive"], None),
+        ("%YAML 1.1\n%YAML 1.1\n---\nb: 2\n", ["E113 2:1 a `%` directive"], None),
         ("b: 2\n---\nc: 1\n", ["E113 2:1 a second document starts here"], {"b": 2}),
         ("%YAML 1.2\n---\nb: 2\n", ["E113 1:1 a `%` directive"], {"b": 2}),
         ("\ufeffa: yes\nb: 2\n", ["W101 1:1 the file starts with a byte order mark", "E107 1:5 `yes` is ambiguous"], {"b": 2}),
@@ -213,3 +217,12 @@ def test_warnings_leave_the_document_readable() -> None:
 
     assert [finding.severity for finding in document.findings] == [Severity.WARNING, Severity.WARNING]
     assert value(document) == {"a": 1}
+
+
+def test_depth_counts_what_aliases_stand_for() -> None:
+    levels = [f"k{number}: &a{number} {'[' * 40}{f'*a{number - 1}' if number else 1}{']' * 40}" for number in range(60)]
+
+    document = parse("\n".join(levels) + "\n", "f")
+
+    assert said(document) == ["E112 2:49 nested more than 64 levels deep"]
+    assert said(parse("a: &a [[1]]\nb: [*a]\n", "f")) == []

@@ -96,6 +96,16 @@ def test_slices_do_not_form_groups() -> None:
     assert rejection.blame == ("vllm", "tensor-parallel-size")
 
 
+def test_one_card_named_by_index_and_by_uuid_is_one_card() -> None:
+    rejection = only(planned(cards(3), service("a", LARGE, gpus=(0, "GPU-0"), tensor_parallel_size=2)))
+    assert (rejection.code, rejection.message) == ("E503", "`gpus` names GPU 0 twice")
+    assert rejection.blame == ("gpus", 1)
+    assert rejection.notes == ("the index `0` and the UUID `GPU-0` are the same GPU (NVIDIA GeForce RTX 4090)",)
+    assert rejection.help[0] == "name another GPU here: `a` runs on 2 different ones"
+    alone = only(planned(cards(1), service("a", LARGE, gpus=("GPU-0", 0), tensor_parallel_size=2)))
+    assert alone.help == ("plan on a host with 2 GPUs or more",)
+
+
 def test_fewer_pins_than_workers() -> None:
     rejection = only(planned(cards(3), service("a", LARGE, gpus=(0,), tensor_parallel_size=2)))
     assert (rejection.code, rejection.message) == ("E503", "`gpus` names 1 GPU, and `a` runs on 2")
