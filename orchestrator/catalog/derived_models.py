@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 from orchestrator.catalog.architecture import parse_config
@@ -41,14 +41,14 @@ _BITSANDBYTES = {"quant_method": "bitsandbytes", "llm_int8_skip_modules": _KEPT}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Form:
-    """A spelling at the end of a name, and the `quantization_config` that it stands for (None: none)."""
+    """A spelling at the end of a name, and the `quantization_config` that it stands for."""
 
     pattern: re.Pattern[str]
     words: str
-    stated: Mapping[str, object] | None
+    stated: Mapping[str, object]
 
 
-def _form(pattern: str, words: str, stated: Mapping[str, object] | None) -> _Form:
+def _form(pattern: str, words: str, stated: Mapping[str, object]) -> _Form:
     return _Form(pattern=re.compile(rf"[-_. ]{pattern}$", re.IGNORECASE), words=words, stated=stated)
 
 
@@ -87,14 +87,15 @@ def derive_model(model_id: str) -> ModelFacts | None:
     name = _WITH_DRAFT_LAYERS.sub("", name)
     form = next((form for form in _FORMS if form.pattern.search(name)), None)
     base = _known(form.pattern.sub("", name) if form is not None else name)
-    if base is None:
+    facts = None if base is None else find_model(base)
+    if facts is None:
         return None
     if form is None:
-        return _renamed(model_id, base)
+        return _renamed(model_id, facts)
     stated = form.stated
     if form.stated is _FP8_BLOCKS:
         stated = _MAKERS_FP8.get(publisher.lower(), _FP8_BLOCKS)
-    return _reshaped(model_id, base, {"quantization_config": stated}, f"as {form.words}")
+    return _quantised(model_id, facts, stated, form.words)
 
 
 def _known(name: str) -> str | None:
@@ -120,35 +121,21 @@ def _unquantised() -> tuple[Mapping[str, str], Mapping[str, str]]:
     return exact, loose
 
 
-def _renamed(model_id: str, base: str) -> ModelFacts | None:
-    facts = find_model(base)
-    if facts is None:
-        return None
-    return ModelFacts(
-        model=model_id,
-        config=facts.config,
-        weights=facts.weights,
-        provenance=f"derived: its name says that it has the shape of {base} ({facts.provenance})",
-        exact=False,
-    )
+def _renamed(model_id: str, known: ModelFacts) -> ModelFacts:
+    said = f"derived: its name says that it has the shape of {known.model} ({known.provenance})"
+    return replace(known, model=model_id, provenance=said, exact=False)
 
 
-def _reshaped(model_id: str, base: str, changes: Mapping[str, object], words: str) -> ModelFacts | None:
-    published, facts = raw_config(base), find_model(base)
-    if published is None or facts is None:
-        return None
-    document = {**published, **changes}
+def _quantised(model_id: str, known: ModelFacts, stated: Mapping[str, object], words: str) -> ModelFacts:
+    document = {**(raw_config(known.model) or {}), "quantization_config": stated}
     config = parse_config(document)
     if isinstance(config, Diagnostic):
-        return None
-    stores_head = facts.config.tie_word_embeddings and WeightPart.LM_HEAD in facts.weights
-    weights = dict(weights_from_tensors(tensors_from_config(document, stores_tied_head=stores_head), config))
-    if not weights:
-        return None
+        raise TypeError(f"the catalogue's {known.model} cannot be quantised: {config.message}")
+    stores_head = config.tie_word_embeddings and WeightPart.LM_HEAD in known.weights
     return ModelFacts(
         model=model_id,
         config=config,
-        weights=weights,
-        provenance=f"derived: {base} {words}, as its name says; bytes computed",
+        weights=weights_from_tensors(tensors_from_config(document, stores_tied_head=stores_head), config),
+        provenance=f"derived: {known.model} as {words}, as its name says; bytes computed",
         exact=False,
     )
