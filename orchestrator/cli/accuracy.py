@@ -45,7 +45,10 @@ def accuracy(
     found, sources = read
     find_model = _model_finder(Path(records).parent, report, offline=offline)
     plain, held_out = _reports(found, find_model, cross_validate=cross_validate or markdown)
-    view = _view(plain, held_out, as_json=as_json, markdown=markdown, cross_validate=cross_validate)
+    if markdown and held_out is not None:
+        view = _page(found, find_model, plain, held_out)
+    else:
+        view = _view(held_out if cross_validate and held_out is not None else plain, as_json=as_json)
     (emit_document if as_json or markdown else emit)(view)
     print_findings(report, sources)
     if report.has_errors:
@@ -105,18 +108,20 @@ def _reports(
     return plain, accuracy_report(records, find_model, constants)
 
 
-def _view(
-    plain: AccuracyReport, held_out: AccuracyReport | None, *, as_json: bool, markdown: bool, cross_validate: bool
+def _page(
+    records: tuple[StartupRecord, ...], find_model: FindModel, plain: AccuracyReport, held_out: AccuracyReport
 ) -> str:
-    if markdown and held_out is not None:
-        from orchestrator.cli.views.accuracy_page import accuracy_page
+    from orchestrator.cli.views.accuracy_page import accuracy_page
+    from orchestrator.scoring.calibration import fit, samples
 
-        return accuracy_page(plain, held_out)
-    shown = held_out if cross_validate and held_out is not None else plain
+    return accuracy_page(plain, held_out, fit(samples(records, find_model)))
+
+
+def _view(report: AccuracyReport, *, as_json: bool) -> str:
     if as_json:
         from orchestrator.cli.views.accuracy_json import accuracy_json
 
-        return accuracy_json(shown)
+        return accuracy_json(report)
     from orchestrator.cli.views.accuracy import accuracy_text
 
-    return accuracy_text(shown, width=width_of_terminal())
+    return accuracy_text(report, width=width_of_terminal())

@@ -63,7 +63,10 @@ class KvCacheLayout:
 
     def blocks_for(self, tokens: int) -> int:
         """Blocks of the pool that one request of that many tokens takes."""
-        return sum(group.blocks_for(tokens) for group in self.groups)
+        blocks = 0
+        for group in self.groups:
+            blocks += group.blocks_for(tokens)
+        return blocks
 
     def bytes_for(self, tokens: int, requests: float = 1.0) -> int:
         """Bytes the pool needs so that vLLM accepts `tokens` and that many full-length requests fit at once."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass
+from functools import lru_cache
 
 from orchestrator.domain.inventory import Gpu
 from orchestrator.engine.flag_values import Flags, integer, mapping, positive_integer, positive_integers, switch, text
@@ -45,9 +47,9 @@ def cuda_graphs(
         return CudaGraphs()
     largest = _LARGEST_BY_ARCHITECTURE.get(architecture) or _largest(rules, gpu, requests)
     wanted = _sizes(vllm, compilation, largest, tokens, coarse=rules.coarse_graph_steps)
-    sizes = tuple(size for size in wanted if size <= tokens)
+    sizes = wanted[: bisect_right(wanted, tokens)]
     cases = _adapter_cases(vllm, rules)
-    full = cases * sum(1 for size in sizes if size <= requests) if rules.full_graphs and mode != _ONLY_PIECEWISE else 0
+    full = cases * bisect_right(sizes, requests) if rules.full_graphs and mode != _ONLY_PIECEWISE else 0
     return CudaGraphs(sizes=sizes, piecewise=0 if mode in _ONLY_FULL else cases * len(sizes), full=full)
 
 
@@ -91,6 +93,7 @@ def _largest(rules: MemoryRules, gpu: Gpu, requests: int) -> int:
     return min(2 * requests, limit) if rules.graph_sizes_follow_requests else limit
 
 
+@lru_cache(maxsize=256)
 def _up_to(largest: int, coarse: bool) -> tuple[int, ...]:
     fine_end = min(largest, _COARSE_FROM - 1) if coarse else largest
     sizes = [*_SMALLEST, *range(_FINE_STEP, fine_end + 1, _FINE_STEP)]

@@ -119,7 +119,7 @@ def longest_length(config: ModelConfig, flags: Mapping[str, FlagValue], release:
     """Like `derived_max_model_len`, for flags that are canonical already."""
     overrides = flags.get("hf-overrides")
     overridden = as_number(overrides.get("max_position_embeddings")) if isinstance(overrides, dict) else None
-    seen = replace(config, max_position_embeddings=int(overridden or config.max_position_embeddings))
+    seen = config if overridden is None else replace(config, max_position_embeddings=int(overridden))
     own = flags.get("rope-scaling")
     if isinstance(own, dict) and own:
         return scaled_length(own, seen)

@@ -16,9 +16,9 @@ from orchestrator.cli.views.accuracy_rows import (
     verdict_line,
     worst_rows,
 )
-from orchestrator.memory.constants import PARAMETERS
+from orchestrator.memory.constants import PARAMETERS, Constants, Scale
 from orchestrator.scoring.report import AccuracyReport
-from orchestrator.scoring.scores import Quantity, Score
+from orchestrator.scoring.scores import Judgement, Quantity, Score
 from orchestrator.scoring.summary import GROUPINGS, figures, is_fully_stated, of_quantity, verdicts, worst_first
 
 _HOLDS = "interval of the KV cache holds the truth"
@@ -49,8 +49,8 @@ _PEER_ROWS = (
 )
 
 
-def accuracy_page(plain: AccuracyReport, held_out: AccuracyReport) -> str:
-    """The page; all figures but the second table's right half are those of held-out sources."""
+def accuracy_page(plain: AccuracyReport, held_out: AccuracyReport, fitted: Constants) -> str:
+    """The page. `fitted` are the constants that all these records together give, for whoever ships new ones."""
     parts = [
         _opening(held_out),
         _targets(held_out),
@@ -60,7 +60,7 @@ def accuracy_page(plain: AccuracyReport, held_out: AccuracyReport) -> str:
         _worst(held_out),
         _limits(held_out),
         _unpriced(held_out),
-        _parameters(),
+        _parameters(fitted),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -79,7 +79,11 @@ reports. {len(report.scores)} of them name model, release, GPU and flags well en
 The measured constants of the model are fitted to such records, so their own figures would flatter. **Held out** means:
 every record was priced with constants fitted without any record of the same repository, file or page. Each constant
 starts from a prior that reasoning gives; where a held-out source is the only one that shows a constant, the prior is
-what is scored."""
+what is scored.
+
+One thing no holding out can undo: the form of the model and the priors were written by authors who had seen these
+records. Where one source alone shows a constant (most of the samplers and of the non-torch memory on H100), read the
+held-out figure as a lower bound of the error on records that nobody has seen yet."""
 
 
 def _targets(report: AccuracyReport) -> str:
@@ -188,15 +192,23 @@ def _worst(report: AccuracyReport) -> str:
 
 def _limits(report: AccuracyReport) -> str:
     known = sum(len(score.price.releases) == 1 for score in report.scores)
+    dangerous = ", ".join(
+        f"`{score.record.id}` (utilization {score.price.variants[0].settings.gpu_memory_utilization:g})"
+        for score in report.scores
+        if score.judgement is Judgement.DANGEROUS
+    )
     return f"""## Limits
 
+- Said to start, and ran out of memory: {dangerous or "none"}. Where most of a card is asked for, what is allocated
+  after the profile run is the least known part.
 - What stands in the way of the targets that are missed: records without a release span too many sets of rules for one
   expectation; before 0.11 the sampler of the profile run depends on whether FlashInfer is installed, which no profile
   says; old releases profile vision encoders with inputs whose size depends on the processor; one nightly build lost
   3.4 GiB that its neighbour kept. A verdict within the interval of the KV cache is honestly open.
 - {known} of the {len(report.scores)} priced records name one release. The others are priced for every release that they
   may be of, with an interval that holds them all; their expectation is the median of those.
-- Flags that a record does not mention count as not passed. Some records leave flags out, and nobody can tell which.
+- Flags that a record does not mention count as not passed; a block size that it mentions counts as passed. Some
+  records leave flags out, and nobody can tell which.
 - A first start with a cold compile cache leaves up to a gibibyte less KV cache than a second one (0.21 and later). A
   profile does not say which it will be; the interval holds both.
 - Memory that CUDA graphs really take is known least: vLLM's own estimate is off by up to a gibibyte either way.
@@ -211,17 +223,22 @@ def _unpriced(report: AccuracyReport) -> str:
     return "## Not priced, and why\n\n" + _table(("records", "reason", "which"), rows)
 
 
-def _parameters() -> str:
+def _parameters(fitted: Constants) -> str:
     rows = [
         (
             parameter.name,
             parameter.unit,
-            f"{parameter.prior.expected:g} ({parameter.prior.low:g} to {parameter.prior.high:g})",
-            f"{parameter.fitted.expected:g} ({parameter.fitted.low:g} to {parameter.fitted.high:g})",
+            _scale(parameter.prior),
+            _scale(fitted[parameter.name]),
+            _scale(parameter.fitted),
         )
         for parameter in PARAMETERS
     ]
-    return "## Constants\n\n" + _table(("constant", "unit", "prior", "as shipped"), rows)
+    return "## Constants\n\n" + _table(("constant", "unit", "prior", "from these records", "as shipped"), rows)
+
+
+def _scale(scale: Scale) -> str:
+    return f"{scale.expected:.3g} ({scale.low:.3g} to {scale.high:.3g})"
 
 
 def _table(heads: Row, rows: Iterable[Row]) -> str:
