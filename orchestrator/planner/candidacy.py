@@ -87,9 +87,21 @@ class Ground:
     release: Release
     image: str | None
     step_limit: int = STEP_LIMIT
+    known: dict[object, list[Candidacy]] = field(init=False, default_factory=dict, compare=False, repr=False)
+    """What was assessed already: services that are alike but for their names have the same options."""
 
     def assess(self, profile: ServiceProfile, facts: ModelFacts, leaning: Leaning = Leaning.PESSIMISTIC) -> Candidacy:
         """Look at every GPU that the profile allows."""
+        alike = self.known.setdefault(_look(profile, leaning), [])
+        twin = next((each for each in alike if each.facts is facts or each.facts == facts), None)
+        if twin is None:
+            found = self._assessed(profile, facts, leaning)
+            if not found.rejections:
+                alike.append(found)
+            return found
+        return replace(twin, profile=profile, facts=facts)
+
+    def _assessed(self, profile: ServiceProfile, facts: ModelFacts, leaning: Leaning) -> Candidacy:
         world_size = world_size_of(profile, self.release)
         allowed = allowed_seats(profile, self.seats, world_size)
         base = Candidacy(profile=profile, facts=facts, world_size=world_size)
@@ -103,6 +115,12 @@ class Ground:
         row = (place for place, seat in enumerate(self.seats) if seat.host.name == host and seat.gpu.is_assignable)
         pools = pools_of(self, tuple(row))
         return first_sets(pools if count_of_sets(pools, size) <= MOST_SETS else (), size)
+
+
+def _look(profile: ServiceProfile, leaning: Leaning) -> object:
+    """Everything about a service that decides where it fits, save the facts of its model."""
+    flags = tuple((key, repr(value)) for key, value in profile.vllm.items())
+    return (profile.gpus, profile.sharing, profile.requirements, flags, leaning)
 
 
 def pools_of(ground: Ground, places: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:

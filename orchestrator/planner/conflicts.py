@@ -9,16 +9,22 @@ from orchestrator.domain.plan import Rejection
 from orchestrator.domain.profile import KeyPath
 from orchestrator.planner.candidacy import Candidacy, Ground
 from orchestrator.planner.repairs import least_important
-from orchestrator.planner.seats import gib_text, listed
+from orchestrator.planner.seats import gib_text, listed, some_listed
+
+_MOST_NAMED = 20
+"""Services of one conflict that are named; the others are counted."""
+
+_MOST_GPUS = 8
+"""GPUs whose sums are shown."""
 
 
-def cannot_coexist(ground: Ground, conflict: tuple[Candidacy, ...], *, close: bool) -> Rejection:
-    """E508 (E507 when the optimistic end of the intervals would do): a minimal set; each smaller one fits."""
+def cannot_coexist(ground: Ground, conflict: tuple[Candidacy, ...], *, close: bool, minimal: bool = True) -> Rejection:
+    """E508 (E507 when the optimistic end of the intervals would do); of a `minimal` set each smaller one fits."""
     names = [f"`{each.name}`" for each in conflict]
     places = sorted({place for each in conflict for place in _reach(each)})
     culprit = least_important(conflict)
-    row = listed(names)
-    smaller = "" if len(names) < 3 else f"; any {_number(len(names) - 1)} of them can"
+    row = some_listed(names)
+    smaller = "" if len(names) < 3 or not minimal else f"; any {_number(len(names) - 1)} of them can"
     start = "too close to call: whether " + row + " fit together" if close else row + " cannot coexist"
     taken_alone = any(each.alone for each in conflict)
     blame: KeyPath = ("gpus",) if taken_alone else ("vllm", "max-model-len")
@@ -30,10 +36,10 @@ def cannot_coexist(ground: Ground, conflict: tuple[Candidacy, ...], *, close: bo
         service=culprit.name,
         message=f"{start} on {listed(ground.seats[place].label for place in places)}{smaller}",
         blame=("sharing",) if culprit.alone else blame,
-        others=tuple(each.name for each in conflict if each is not culprit),
+        others=tuple(each.name for each in conflict if each is not culprit)[:_MOST_NAMED],
         asked_bytes=None if worst is None else worst.asked_bytes,
         available_bytes=None if worst is None else worst.free_bytes,
-        notes=(*(_wants(ground, each) for each in conflict), *_sums(ground, meetings)),
+        notes=(*(_wants(ground, each) for each in conflict[:_MOST_NAMED]), *_sums(ground, meetings)),
     )
 
 
@@ -77,7 +83,7 @@ class _Meeting:
         return count
 
     def claims_text(self, names: frozenset[str]) -> str:
-        return listed(f"`{name}` {gib_text(claim)}" for name, claim in self.claims.items() if name in names)
+        return some_listed([f"`{name}` {gib_text(claim)}" for name, claim in self.claims.items() if name in names])
 
 
 def _claim_on(candidacy: Candidacy, place: int) -> int | None:
@@ -93,13 +99,13 @@ def _reach(candidacy: Candidacy) -> frozenset[int]:
 
 def _sums(ground: Ground, meetings: tuple[_Meeting, ...]) -> Iterator[str]:
     """The sum on each GPU that is asked for too much; where none is by itself, how many fit on each."""
-    overfull = [each for each in meetings if each.missing_bytes > 0]
+    overfull = [each for each in meetings if each.missing_bytes > 0][:_MOST_GPUS]
     for each in overfull:
         yield (
             f"on {ground.seats[each.place].label}: {each.claims_text(each.bound)} make {gib_text(each.asked_bytes)},"
             f" and {gib_text(each.free_bytes)} are free"
         )
-    for each in () if overfull else meetings:
+    for each in () if overfull else meetings[:_MOST_GPUS]:
         count = len(each.claims)
         if each.most_at_once < count:
             yield (

@@ -19,6 +19,10 @@ class Steps:
     limit: int
     taken: int = 0
 
+    @property
+    def left(self) -> int:
+        return max(0, self.limit - self.taken)
+
     def spend(self, count: int = 1) -> None:
         self.taken += count
         if self.taken > self.limit:

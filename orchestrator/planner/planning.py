@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
 
@@ -15,12 +15,13 @@ from orchestrator.planner.candidacy import Candidacy, Ground, problem_of
 from orchestrator.planner.cautions import cautions
 from orchestrator.planner.conflicts import cannot_coexist
 from orchestrator.planner.grants import placements_of
-from orchestrator.planner.packing import LimitReachedError
+from orchestrator.planner.packing import LimitReachedError, Steps
 from orchestrator.planner.ports import hand_out_ports
 from orchestrator.planner.problem import Solution
 from orchestrator.planner.reasons import placement_reasons
 from orchestrator.planner.rejections import does_not_start, gave_up, nowhere, too_close
 from orchestrator.planner.repairs import (
+    MOST_STEPS_IN_ALL,
     Company,
     Repair,
     least_fixed_cache,
@@ -29,12 +30,15 @@ from orchestrator.planner.repairs import (
     shorter_together,
 )
 from orchestrator.planner.search import is_feasible, minimal_conflict, solve
-from orchestrator.planner.seats import listed, seats_of
+from orchestrator.planner.seats import seats_of, some_listed
 from orchestrator.planner.sizing import Leaning
 from orchestrator.planner.unpriced import unpriced
 
 _MOST_REPAIRS = 4
 """Repairs offered for a conflict, besides leaving a service out."""
+
+_MOST_CONFLICTS = 4
+"""Conflicts shown; what else is in the way is said to be there and not looked for."""
 
 
 def plan(*, deployment: Deployment, facts: Mapping[str, ModelFacts], inventory: Inventory) -> Plan:
@@ -98,6 +102,8 @@ class _Refusing:
     candidacies: tuple[Candidacy, ...]
     boxes: list[Box | None] = field(default_factory=list)
     """The answer about another box, once it was asked for."""
+    steps: Steps = field(default_factory=lambda: Steps(MOST_STEPS_IN_ALL))
+    """What looking for repairs may take, all in all."""
 
     def fitting_nowhere(self) -> tuple[Rejection, ...]:
         """Services that could not run even alone; each is repaired in the company of those before it."""
@@ -113,7 +119,7 @@ class _Refusing:
     def _others_too(self, candidacy: Candidacy) -> tuple[str, ...]:
         others = [f"`{each.name}`" for each in self.candidacies if not each.options and each is not candidacy]
         verb = "is" if len(others) == 1 else "are"
-        return (f"{listed(others)} {verb} in the way of a plan, too",) if others else ()
+        return (f"{some_listed(others)} {verb} in the way of a plan, too",) if others else ()
 
     def _placeable(self) -> tuple[Candidacy, ...]:
         return tuple(each for each in self.candidacies if each.options)
@@ -125,7 +131,7 @@ class _Refusing:
         reasons = nowhere(self.ground, candidacy)
         if not (candidacy.sizes or candidacy.rejections) or candidacy.too_many_sets:
             return reasons, {}
-        repairs = self._repairs(candidacy, Company(ground=self.ground, others=others))
+        repairs = self._repairs(candidacy, Company(ground=self.ground, others=others, steps=self.steps))
         if candidacy.sizes and self._optimistic(candidacy).options:
             reasons = (too_close(self.ground, candidacy),)
         offered = tuple(repair.text for repair in repairs[:_MOST_REPAIRS])
@@ -168,27 +174,38 @@ class _Refusing:
         return self.ground.assess(candidacy.profile, candidacy.facts, Leaning.OPTIMISTIC)
 
     def conflicts(self) -> tuple[Rejection, ...]:
-        """A minimal conflict, then one among the services that it leaves, and so on: they have nobody in common."""
+        """A minimal conflict, then one among those whom it leaves, and a few more: they have nobody in common."""
         rejections: list[Rejection] = []
         rest = self._placeable()
         try:
-            while True:
+            while len(rejections) < _MOST_CONFLICTS:
                 found = minimal_conflict(problem_of(self.ground, rest), self.ground.step_limit)
                 if found is None:
                     return tuple(rejections)
                 conflict = tuple(each for each in rest if each.name in found.names)
-                rejections.append(self._conflict(conflict, rest))
+                rejections.append(self._conflict(conflict, rest, minimal=found.minimal))
                 rest = tuple(each for each in rest if each.name not in found.names)
         except LimitReachedError:
             return (*rejections, gave_up(rest))
+        *shown, last = rejections
+        more = f"{len(rest):,} services are in none of the conflicts shown; there may be more conflicts among them"
+        return (*shown, replace(last, notes=(*last.notes, more)) if rest else last)
 
-    def _conflict(self, conflict: tuple[Candidacy, ...], present: tuple[Candidacy, ...]) -> Rejection:
-        company = Company(ground=self.ground, others=present)
-        mildest = chain.from_iterable(
-            repairs_for(candidacy, company.without(candidacy.name))
-            for candidacy in sorted(conflict, key=lambda each: each.profile.priority)
-        )
-        repairs = list(islice(mildest, _MOST_REPAIRS))
+    def _mildest(self, conflict: tuple[Candidacy, ...], company: Company) -> Iterator[Repair]:
+        """Repairs of one member each, the least important first; one who is like another that has none has none."""
+        in_vain: list[Candidacy] = []
+        for candidacy in sorted(conflict, key=lambda each: each.profile.priority):
+            if any(candidacy.options is each.options for each in in_vain):
+                continue
+            repair = None
+            for repair in repairs_for(candidacy, company.without(candidacy.name)):
+                yield repair
+            if repair is None:
+                in_vain.append(candidacy)
+
+    def _conflict(self, conflict: tuple[Candidacy, ...], present: tuple[Candidacy, ...], *, minimal: bool) -> Rejection:
+        company = Company(ground=self.ground, others=present, steps=self.steps)
+        repairs = list(islice(self._mildest(conflict, company), _MOST_REPAIRS))
         if not repairs:
             together = self._together(conflict, company.without(*(each.name for each in conflict)))
             repairs.extend(() if together is None else (together,))
@@ -198,7 +215,7 @@ class _Refusing:
         last = leave_out(conflict, company)
         if last is not None:
             repairs.append(last)
-        rejection = cannot_coexist(self.ground, conflict, close=self._is_close(conflict))
+        rejection = cannot_coexist(self.ground, conflict, close=self._is_close(conflict), minimal=minimal)
         return replace(rejection, help=tuple(repair.text for repair in repairs))
 
     def _is_close(self, conflict: tuple[Candidacy, ...]) -> bool:

@@ -24,6 +24,10 @@ _BLAMES: dict[Obstacle, KeyPath] = {
 }
 
 
+_MOST_OTHERS = 20
+"""Services that a finding names beside the first."""
+
+
 def nowhere(ground: Ground, candidacy: Candidacy) -> tuple[Rejection, ...]:
     """Why one service could not run here even if it were alone (E501 to E506, E510, or the code of the flag)."""
     if candidacy.rejections:
@@ -239,7 +243,7 @@ def gave_up(candidacies: tuple[Candidacy, ...]) -> Rejection:
         service=candidacies[0].name,
         message="the search for a placement was given up before there was an answer",
         blame=("gpus",),
-        others=tuple(each.name for each in candidacies[1:]),
+        others=tuple(each.name for each in candidacies[1:_MOST_OTHERS]),
         notes=("nothing is said about whether the services fit",),
         help=("pin some services to GPUs with `gpus:`: every pin makes the search shorter",),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from orchestrator.catalog.models import forms_of
 from orchestrator.domain.model_config import ModelFacts
@@ -12,10 +12,10 @@ from orchestrator.engine.canonical import canonical_flags
 from orchestrator.engine.sharding_checks import check_sharding
 from orchestrator.planner.candidacy import Candidacy, Ground, problem_of
 from orchestrator.planner.flag_keys import shown_key, with_values
-from orchestrator.planner.packing import LimitReachedError
+from orchestrator.planner.packing import LimitReachedError, Steps
 from orchestrator.planner.problem import LEVELS
 from orchestrator.planner.search import is_feasible
-from orchestrator.planner.seats import listed
+from orchestrator.planner.seats import listed, some_listed
 
 UTILIZATION, LENGTH, TENSOR_PARALLEL = "gpu-memory-utilization", "max-model-len", "tensor-parallel-size"
 
@@ -24,6 +24,10 @@ _EIGHT_BIT = "fp8"
 _MOST_WORKERS = 16
 _MOST_STEPS = 20_000
 """Nodes per question about a repair: one that takes longer is not offered."""
+
+MOST_STEPS_IN_ALL = 200_000
+_STEPS_PER_QUESTION = 100
+"""What pricing a changed service weighs, in nodes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,13 +45,16 @@ class Company:
 
     ground: Ground
     others: tuple[Candidacy, ...]
+    steps: Steps = field(default_factory=lambda: Steps(MOST_STEPS_IN_ALL))
+    """What all questions may take together; past that everything counts as no."""
 
     def fits_with(self, *candidacies: Candidacy) -> bool:
         """Whether all can be placed at once; a search that takes too long counts as no."""
         present = (*self.others, *candidacies)
-        problem = problem_of(self.ground, present)
         try:
-            return is_feasible(problem, min(_MOST_STEPS, self.ground.step_limit))
+            self.steps.spend(_STEPS_PER_QUESTION + len(present))
+            most = min(_MOST_STEPS, self.ground.step_limit, self.steps.left)
+            return is_feasible(problem_of(self.ground, present), most, spent=self.steps)
         except LimitReachedError:
             return False
 
@@ -234,7 +241,7 @@ def shorter_together(members: tuple[Candidacy, ...], company: Company) -> Repair
     if length is None:
         return None
     longest = max(_length(each) for each in members)
-    names = listed(f"`{each.name}`" for each in members if _length(each) > length)
+    names = some_listed([f"`{each.name}`" for each in members if _length(each) > length])
     each_word = " each" if len(members) > 1 else ""
     keys = {_key(each, company, LENGTH) for each in members}
     key = keys.pop() if len(keys) == 1 else LENGTH
@@ -305,22 +312,27 @@ def anywhere(candidacy: Candidacy, company: Company) -> Repair | None:
 
 def leave_out(conflict: tuple[Candidacy, ...], company: Company) -> Repair | None:
     """Giving up those who matter least, as few as it takes, if somebody is left who then fits."""
-    rest = (*conflict, *company.near(conflict))
-    given_up: list[Candidacy] = []
-    while len(rest) > 1:
-        least = least_important(rest)
-        given_up.append(least)
-        rest = tuple(each for each in rest if each is not least)
-        if company.without(*(each.name for each in given_up)).fits_with():
-            return Repair(text=_leave_out_text(given_up, conflict, rest, company))
-    return None
+    row = [*conflict, *company.near(conflict)]
+    places = {each.name: place for place, each in enumerate(row)}
+    row.sort(key=lambda each: (each.profile.priority, -places[each.name]))
+    low, high = 1, len(row)
+    while low < high:
+        middle = (low + high) // 2
+        if company.without(*(each.name for each in row[:middle])).fits_with():
+            high = middle
+        else:
+            low = middle + 1
+    if low >= len(row):
+        return None
+    rest = tuple(sorted(row[low:], key=lambda each: places[each.name]))
+    return Repair(text=_leave_out_text(row[:low], conflict, rest, company))
 
 
 def _leave_out_text(
     given_up: list[Candidacy], conflict: tuple[Candidacy, ...], rest: tuple[Candidacy, ...], company: Company
 ) -> str:
     """Where priorities decide, who; where they do not, that they do not."""
-    names = listed(f"`{each.name}` (priority {each.profile.priority})" for each in given_up)
+    names = some_listed([f"`{each.name}` (priority {each.profile.priority})" for each in given_up])
     highest = max(each.profile.priority for each in given_up)
     equals = [each for each in rest if each.profile.priority == highest]
     if not equals:
@@ -334,7 +346,7 @@ def _leave_out_text(
 
 def _any_of(choices: list[Candidacy]) -> str:
     names = [f"`{each.name}`" for each in choices]
-    return listed(names) if len(names) < 2 else f"{'either' if len(names) == 2 else 'any one'} of {listed(names)}"
+    return listed(names) if len(names) < 2 else f"{'either' if len(names) == 2 else 'any one'} of {some_listed(names)}"
 
 
 def least_important(conflict: tuple[Candidacy, ...]) -> Candidacy:

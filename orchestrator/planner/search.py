@@ -18,17 +18,27 @@ from orchestrator.planner.division import divide, smallest_headroom
 from orchestrator.planner.packing import Choice, Item, LimitReachedError, Steps, pack
 from orchestrator.planner.problem import Option, Problem, Solution, Tenant
 
-STEP_LIMIT = 500_000
-"""Nodes until a first placement, and as many to improve it (several seconds); past it the answer is "not known"."""
+STEP_LIMIT = 200_000
+"""Nodes until a first placement, and as many to improve it (a few seconds); past it the answer is "not known"."""
 
 _CLOSE = 0.02
 """Relative width of the interval of headrooms below which the search stops halving and asks for the next value."""
 
 
-def is_feasible(problem: Problem, step_limit: int = STEP_LIMIT, headroom: float | None = None) -> bool:
-    """Whether all tenants can be placed at their least levels, or with that headroom. Raises `LimitReachedError`."""
+def is_feasible(
+    problem: Problem, step_limit: int = STEP_LIMIT, headroom: float | None = None, *, spent: Steps | None = None
+) -> bool:
+    """Whether all tenants can be placed at their least levels, or with that headroom. Raises `LimitReachedError`.
+
+    What the search takes is added to `spent`.
+    """
     least = -inf if headroom is None else headroom
-    return _pack(problem.tenants, problem.free, least, Steps(step_limit)) is not None
+    steps = Steps(step_limit)
+    try:
+        return _pack(problem.tenants, problem.free, least, steps) is not None
+    finally:
+        if spent is not None:
+            spent.taken += steps.taken
 
 
 def solve(problem: Problem, step_limit: int = STEP_LIMIT) -> Solution | None:

@@ -95,6 +95,15 @@ def listed(words: Iterable[str], joint: str = "and") -> str:
     return row[0] if len(row) == 1 else f"{', '.join(row[:-1])} {joint} {row[-1]}" if row else "none"
 
 
+_MOST_LISTED = 20
+
+
+def some_listed(words: Sequence[str]) -> str:
+    """The first twenty by name, the others as a number."""
+    count = len(words) - _MOST_LISTED
+    return listed(words if count <= 0 else [*words[:_MOST_LISTED], f"{count:,} more"])
+
+
 def gib_text(size_bytes: float) -> str:
     return f"{as_gib(size_bytes):.2f} GiB"
 

@@ -12,7 +12,9 @@ from orchestrator.domain.units import GIB
 from orchestrator.planner.boxes import smallest_box
 from orchestrator.planner.candidacy import Ground
 from orchestrator.planner.planning import plan_on
+from orchestrator.planner.problem import Option, Problem, Share, Tenant
 from orchestrator.planner.repairs import Company, leave_out
+from orchestrator.planner.search import minimal_conflict
 from orchestrator.planner.seats import listed, occupants, seats_of
 from tests.unit.planner.planner_samples import (
     LARGE,
@@ -377,3 +379,39 @@ def test_a_group_larger_than_any_host_blames_the_flag_that_asks_for_it() -> None
     for size in (9, 10**8, 10**40):
         rejection = only(planned(cards(4), service("a", SMALL, pipeline_parallel_size=size)))
         assert (rejection.code, rejection.blame) == ("E505", ("vllm", "pipeline-parallel-size"))
+
+
+def test_hundreds_of_services_get_an_answer_that_can_be_read() -> None:
+    services = [service(f"s{number}", SMALL, max_model_len=4096) for number in range(400)]
+    made = planned(cards(2), *services)
+    assert {each.code for each in made.rejections} <= {"E507", "E508"}
+    assert 1 <= len(made.rejections) <= 4
+    assert len(repr(made.rejections)) < 40_000
+    assert made.rejections[-1].notes[-1].endswith("there may be more conflicts among them")
+
+
+def test_a_conflict_of_many_names_twenty_and_counts_the_rest() -> None:
+    services = [service(f"s{number}", SMALL, max_model_len=4096) for number in range(60)]
+    first = planned(cards(8), *services).rejections[0]
+    assert len(first.others) == 20
+    assert re.search(r"`s19` and \d+ more (cannot coexist|fit together) on", first.message)
+
+
+def test_a_conflict_is_shown_as_far_as_the_steps_reach() -> None:
+    alone = tuple(_tenant(f"t{number}", 501 + number) for number in range(9))
+    problem = Problem(tenants=alone, free=(1000,) * 4)
+    whole = minimal_conflict(problem)
+    assert whole is not None
+    assert whole.minimal
+    assert len(whole.names) == 5
+    hasty = minimal_conflict(problem, step_limit=3)
+    assert hasty is not None
+    assert not hasty.minimal
+    assert set(whole.names) <= set(hasty.names)
+
+
+def _tenant(name: str, claim: int) -> Tenant:
+    share = Share(claim=lambda level: claim, headroom=lambda level: 1.0)
+    return Tenant(
+        name=name, options=tuple(Option(gpus=(gpu,), shares=(share,), least=1, ceiling=1) for gpu in range(4))
+    )
