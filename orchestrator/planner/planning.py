@@ -24,6 +24,7 @@ from orchestrator.planner.repairs import (
     MOST_STEPS_IN_ALL,
     Company,
     Repair,
+    anywhere_together,
     least_fixed_cache,
     leave_out,
     repairs_for,
@@ -206,8 +207,12 @@ class _Refusing:
     def _conflict(self, conflict: tuple[Candidacy, ...], present: tuple[Candidacy, ...], *, minimal: bool) -> Rejection:
         company = Company(ground=self.ground, others=present, steps=self.steps)
         repairs = list(islice(self._mildest(conflict, company), _MOST_REPAIRS))
+        beside = company.without(*(each.name for each in conflict))
         if not repairs:
-            together = self._together(conflict, company.without(*(each.name for each in conflict)))
+            together = anywhere_together(conflict, beside)
+            repairs.extend(() if together is None else (together,))
+        if not repairs:
+            together = self._together(conflict, beside)
             repairs.extend(() if together is None else (together,))
         if not repairs:
             box = self._another_box()

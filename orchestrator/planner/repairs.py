@@ -310,6 +310,32 @@ def anywhere(candidacy: Candidacy, company: Company) -> Repair | None:
     return _tried(candidacy, company, profile, text)
 
 
+def anywhere_together(conflict: tuple[Candidacy, ...], company: Company) -> Repair | None:
+    """Several services without their pins, those that matter least first and as few as it takes."""
+    pinned = [each for each in reversed(conflict) if each.profile.gpus is not None]
+    pinned.sort(key=lambda each: each.profile.priority)
+    free = {each.name: company.ground.assess(replace(each.profile, gpus=None), each.facts) for each in pinned}
+    low, high = 2, len(pinned)
+    while low < high:
+        middle = (low + high) // 2
+        if company.fits_with(*_unpinned(conflict, pinned[:middle], free)):
+            high = middle
+        else:
+            low = middle + 1
+    repaired = _unpinned(conflict, pinned[:low], free)
+    if high < 2 or not company.fits_with(*repaired):
+        return None
+    names = some_listed([f"`{each.name}`" for each in conflict if each in pinned[:low]])
+    return Repair(text=f"leave `gpus:` of {names} out: there is room for them without", repaired=repaired)
+
+
+def _unpinned(
+    conflict: tuple[Candidacy, ...], chosen: list[Candidacy], free: Mapping[str, Candidacy]
+) -> tuple[Candidacy, ...]:
+    names = {each.name for each in chosen}
+    return tuple(free[each.name] if each.name in names else each for each in conflict)
+
+
 def leave_out(conflict: tuple[Candidacy, ...], company: Company) -> Repair | None:
     """Giving up those who matter least, as few as it takes, if somebody is left who then fits."""
     row = [*conflict, *company.near(conflict)]

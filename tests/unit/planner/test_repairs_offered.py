@@ -460,3 +460,9 @@ def test_the_largest_fixed_cache_on_offer_starts_as_it_is_predicted(inventory: s
     )
     assert found is not None
     assert planned(box(inventory), changed(profile, kv_cache_memory_bytes=int(found[1]))).is_feasible
+
+
+def test_several_services_pinned_to_one_gpu_are_offered_the_free_ones() -> None:
+    crowded = [service(f"s{number}", MIDDLE, gpus=(0,), gpu_memory_utilization=0.9) for number in range(3)]
+    (rejection, *_) = planned(cards(8), *crowded).rejections
+    assert rejection.help[0] == "leave `gpus:` of `s0` and `s1` out: there is room for them without"
