@@ -200,5 +200,5 @@ def _source(settings: EngineSettings, facts: ModelFacts, loaded: _Loaded) -> str
         words.append(f"{as_gib(loaded.sharded):.2f} GiB / {settings.tensor_parallel_size} ranks")
         words.append(f"{as_gib(loaded.replicated):.3f} GiB on every rank")
     if not facts.exact:
-        words.append("bytes derived from the config (±2 %)")
+        words.append(f"bytes computed, ±2 % ({facts.provenance})")
     return ", ".join(words)

@@ -222,7 +222,7 @@ def test_bytes_derived_from_a_config_have_a_wider_interval() -> None:
         model="test/model", config=exact.config, weights=exact.weights, provenance="config", exact=False
     )
     assert low_gib(weights(derived)) == pytest.approx(0.98)
-    assert "derived from the config" in weights(derived).source
+    assert weights(derived).source == "checkpoint 1.00 GiB, bytes computed, ±2 % (config)"
 
 
 @pytest.mark.parametrize(
