@@ -54,16 +54,16 @@ def _form(pattern: str, words: str, stated: Mapping[str, object]) -> _Form:
 
 _FORMS = (
     _form(r"(fp8|fp8-block)", "FP8 in blocks of 128 x 128", _FP8_BLOCKS),
-    _form(r"fp8[-_]dynamic", "FP8 with a scale per channel", _compressed(8, "float", "channel")),
+    _form(r"fp8[-_ ]dynamic", "FP8 with a scale per channel", _compressed(8, "float", "channel")),
     _form(r"(nvfp4|fp4|nvfp4a16)", "NVFP4 in groups of 16", _NVFP4),
-    _form(r"gptq[-_](int8|8bit)", "GPTQ with 8 bits in groups of 128", {**_GPTQ, "bits": 8}),
-    _form(r"gptq([-_](int4|4bit))?", "GPTQ with 4 bits in groups of 128", _GPTQ),
-    _form(r"(int4[-_])?autoround([-_](int4|4bit))?", "4 bits in groups of 128", _GPTQ),
-    _form(r"awq([-_](int4|4bit))?", "AWQ with 4 bits in groups of 128", _AWQ),
+    _form(r"gptq[-_ ](int8|8bit)", "GPTQ with 8 bits in groups of 128", {**_GPTQ, "bits": 8}),
+    _form(r"gptq([-_ ](int4|4bit))?", "GPTQ with 4 bits in groups of 128", _GPTQ),
+    _form(r"(int4[-_ ])?autoround([-_ ](int4|4bit))?", "4 bits in groups of 128", _GPTQ),
+    _form(r"awq([-_ ](int4|4bit))?", "AWQ with 4 bits in groups of 128", _AWQ),
     _form(r"(quantized\.)?w4a16(-g128)?", "4 bits in groups of 128", _packed(4, 128)),
     _form(r"(quantized\.)?(w8a8|w8a16|int8)", "INT8 with a scale per channel", _compressed(8, "int", "channel")),
-    _form(r"(unsloth[-_])?bnb[-_]4bit", "bitsandbytes with 4 bits", {**_BITSANDBYTES, "load_in_4bit": True}),
-    _form(r"bnb[-_]8bit", "bitsandbytes with 8 bits", {**_BITSANDBYTES, "load_in_8bit": True}),
+    _form(r"(unsloth[-_ ])?bnb[-_ ]4bit", "bitsandbytes with 4 bits", {**_BITSANDBYTES, "load_in_4bit": True}),
+    _form(r"bnb[-_ ]8bit", "bitsandbytes with 8 bits", {**_BITSANDBYTES, "load_in_8bit": True}),
 )
 _MAKERS_FP8: Mapping[str, Mapping[str, object]] = {
     "nvidia": {"quant_method": "modelopt", "quant_algo": "FP8", "exclude_modules": _KEPT},

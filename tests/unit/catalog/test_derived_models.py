@@ -43,6 +43,11 @@ def derived(model: str) -> ModelFacts:
             Quantization(method="compressed-tensors", bits=8, zero_point=False, is_float=False),
             8.11,
         ),
+        (
+            "Qwen3-14B AutoRound INT4",
+            Quantization(method="gptq", bits=4, group_size=128, zero_point=False),
+            9.30,
+        ),
         ("Qwen3-14B NVFP4", Quantization(method="modelopt_fp4", bits=4, group_size=16), 9.82),
         ("x/Qwen3-8B-AWQ-MTP", Quantization(method="awq", bits=4, group_size=128, zero_point=True), 5.68),
         ("x/Llama-3.1-8B-Instruct-GPTQ", Quantization(method="gptq", bits=4, group_size=128, zero_point=False), 5.34),
