@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
+from dataclasses import replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 
+from orchestrator.adapters.files import Unread, finding_of, read_bytes, why_not
 from orchestrator.catalog.architecture import parse_config
 from orchestrator.catalog.checkpoint import weights_from_tensors
+from orchestrator.catalog.completeness import missing_files, shortfall
 from orchestrator.catalog.parameters import tensors_from_config
 from orchestrator.catalog.safetensors import PREFIX_BYTES, StoredTensor, header_length, read_header
 from orchestrator.domain.diagnostics import Diagnostic
@@ -22,20 +27,23 @@ _OTHER_WEIGHTS = ("*.bin", "*.pt", "*.pth", "*.gguf", "*.ckpt", "*.msgpack", "*.
 
 
 def read_checkpoint_directory(directory: Path, model: str, revision: str | None = None) -> ModelFacts | Diagnostic:
-    """What is known of the checkpoint in `directory`; E301 to E305 say why nothing is. No payload is read.
+    """What is known of the checkpoint in `directory`; E122 and E301 to E305 say why nothing is. No payload is read.
 
     Without any weights (a directory for `--load-format dummy`) the bytes are computed from config.json: not exact.
     """
-    document = read_config(directory)
-    if isinstance(document, Diagnostic):
-        return document
+    names = _names_in(directory)
+    document = names if isinstance(names, Diagnostic) else read_config(directory)
+    if isinstance(names, Diagnostic) or isinstance(document, Diagnostic):
+        return names if isinstance(names, Diagnostic) else document
     config = parse_config(document)
     if isinstance(config, Diagnostic):
         return _about(config, directory)
-    tensors = _stored_tensors(directory)
+    tensors = _stored_tensors(directory, names)
     if isinstance(tensors, Diagnostic):
         return tensors
-    if not tensors and (others := _other_weights(directory)):
+    if tensors and (too_little := shortfall(tensors, document, config)):
+        return _broken(directory, f"it is not complete: {too_little}")
+    if not tensors and (others := _other_weights(names)):
         return _no_safetensors(directory, others)
     return ModelFacts(
         model=model,
@@ -61,30 +69,49 @@ def read_config(directory: Path) -> Mapping[str, object] | Diagnostic:
 
 
 def _read_object(path: Path) -> dict[str, object] | Diagnostic:
+    content = read_bytes(path, max_bytes=MOST_JSON_BYTES, wanted="a model's JSON")
+    if isinstance(content, Unread):
+        return _not_read(path, content)
+    if content.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")):
+        return _unreadable(path, "it begins with a byte order mark, which JSON does not have")
     try:
-        if not path.is_file():
-            return _unreadable(path, "there is no such file")
-        if path.stat().st_size > MOST_JSON_BYTES:
-            return _unreadable(path, f"it is larger than {MOST_JSON_BYTES} bytes")
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        return _unreadable(path, _words_of(error))
+        document = json.loads(content.decode("utf-8"))
+    except UnicodeDecodeError:
+        return _unreadable(path, "it is not UTF-8 text")
     except (ValueError, RecursionError):
-        return _unreadable(path, "it is not JSON")
+        return _unreadable(path, "it is empty" if not content.strip() else "it is not JSON")
     return document if isinstance(document, dict) else _unreadable(path, "it is not a JSON object")
 
 
-def _stored_tensors(directory: Path) -> list[StoredTensor] | Diagnostic:
+def _not_read(path: Path, unread: Unread) -> Diagnostic:
+    match unread.code:
+        case "E122":
+            return replace(finding_of(unread, str(path)), span=None)
+        case "E120":
+            return _unreadable(path, "there is no such file")
+        case "E124":
+            return _unreadable(path, f"it is larger than {MOST_JSON_BYTES} bytes")
+        case _:
+            return _unreadable(path, f"it {unread.why}", unread.note)
+
+
+def _names_in(directory: Path) -> tuple[str, ...] | Diagnostic:
     try:
-        paths = sorted(directory.glob("*.safetensors"))
+        return tuple(sorted(os.listdir(directory)))
     except OSError as error:
-        return _broken(directory, _words_of(error))
-    loaded = _files_of_index(directory, paths)
+        return _not_read(directory, why_not(directory, error))
+
+
+def _stored_tensors(directory: Path, names: tuple[str, ...]) -> list[StoredTensor] | Diagnostic:
+    paths = [directory / name for name in names if name.endswith(".safetensors") and not name.startswith(".")]
+    loaded = _loaded_files(directory, names)
     if isinstance(loaded, Diagnostic):
         return loaded
     tensors: list[StoredTensor] = []
     for path in paths:
         found = _tensors_of_file(path)
+        if isinstance(found, Unread):
+            return _not_read(path, found)
         if isinstance(found, str):
             return _broken(path, found)
         tensors.extend(
@@ -93,11 +120,12 @@ def _stored_tensors(directory: Path) -> list[StoredTensor] | Diagnostic:
     return tensors
 
 
-def _files_of_index(directory: Path, paths: list[Path]) -> frozenset[str] | Diagnostic:
+def _loaded_files(directory: Path, present: tuple[str, ...]) -> frozenset[str] | Diagnostic:
     """Names of the files that vLLM loads: those of the index, or all without one."""
-    names = frozenset(path.name for path in paths)
-    if not (directory / INDEX).exists():
-        return names
+    names = frozenset(name for name in present if name.endswith(".safetensors"))
+    if INDEX not in present:
+        missing = missing_files(names)
+        return _broken(directory, files_missing(missing)) if missing else names
     document = _read_object(directory / INDEX)
     if isinstance(document, Diagnostic):
         return document
@@ -105,13 +133,21 @@ def _files_of_index(directory: Path, paths: list[Path]) -> frozenset[str] | Diag
     if not isinstance(weight_map, Mapping):
         return _broken(directory / INDEX, "it has no `weight_map`")
     indexed = frozenset(str(name) for name in weight_map.values())
-    missing = sorted(indexed - names)
-    if missing:
-        return _broken(directory, f"its index names {len(missing)} files that are not there, first `{missing[0][:80]}`")
+    absent = sorted(indexed - names)
+    if absent:
+        return _broken(directory, f"its index names {len(absent)} files that are not there, first `{absent[0][:80]}`")
     return indexed
 
 
-def _tensors_of_file(path: Path) -> tuple[StoredTensor, ...] | str:
+def files_missing(names: tuple[str, ...]) -> str:
+    """The clause that names the first of the files that ought to be there."""
+    shown = ", ".join(f"`{name[:80]}`" for name in names[:3])
+    return f"of its files {shown} {'is' if len(names) == 1 else 'are'} missing" + (
+        f", and {len(names) - 3} more" if len(names) > 3 else ""
+    )
+
+
+def _tensors_of_file(path: Path) -> tuple[StoredTensor, ...] | str | Unread:
     try:
         if not path.is_file():
             return "it is not a file, or a link to one that is not there"
@@ -122,15 +158,12 @@ def _tensors_of_file(path: Path) -> tuple[StoredTensor, ...] | str:
                 return length
             return read_header(file.read(length), size - PREFIX_BYTES - length)
     except OSError as error:
-        return _words_of(error)
+        unread = why_not(path, error)
+        return unread if unread.code == "E122" else f"it {unread.why}"
 
 
-def _other_weights(directory: Path) -> tuple[str, ...]:
-    return tuple(sorted(path.name for pattern in _OTHER_WEIGHTS for path in directory.glob(pattern)))
-
-
-def _words_of(error: OSError) -> str:
-    return (error.strerror or type(error).__name__).lower()
+def _other_weights(names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(name for name in names if any(fnmatchcase(name, pattern) for pattern in _OTHER_WEIGHTS))
 
 
 def _about(finding: Diagnostic, directory: Path) -> Diagnostic:
@@ -142,11 +175,11 @@ def _about(finding: Diagnostic, directory: Path) -> Diagnostic:
     )
 
 
-def _unreadable(path: Path, why: str) -> Diagnostic:
+def _unreadable(path: Path, why: str, *notes: str) -> Diagnostic:
     return Diagnostic(
         code="E303",
         message=f"cannot read `{path.name}` of the model: {why}",
-        notes=(f"looked at {path}",),
+        notes=(f"looked at {path}", *(note for note in notes if note)),
         help=("give a directory with the config.json and *.safetensors of a model, as downloaded from the hub",),
     )
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import errno
 import os
+import shlex
 import stat
 from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.domain.diagnostics import Diagnostic, Span, repeated
@@ -13,43 +16,72 @@ from orchestrator.domain.diagnostics import Diagnostic, Span, repeated
 MAX_BYTES = 1024 * 1024
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unread:
+    """Why a file was not read: `why` continues its name (`is a named pipe`), `code` is that of a profile's finding."""
+
+    code: str
+    why: str
+    help: str
+    note: str = ""
+
+
 def read_text(
     path: Path | str, shown: str | None = None, *, max_bytes: int = MAX_BYTES, wanted: str = "a profile"
 ) -> str | Diagnostic:
     """The text of a regular UTF-8 file of at most `max_bytes`, or the finding that says why there is none.
 
-    `shown` is the name for findings (as the user gave it), `wanted` the kind of file that is looked for. The
-    size is looked at before anything is read, and only regular files are opened: a FIFO or a device cannot block.
+    `shown` is the name for findings (as the user gave it), `wanted` the kind of file that is looked for.
+    """
+    name = shown if shown is not None else str(path)
+    content = read_bytes(path, max_bytes=max_bytes, wanted=wanted)
+    return finding_of(content, name) if isinstance(content, Unread) else _decoded(content, name)
+
+
+def read_bytes(path: Path | str, *, max_bytes: int, wanted: str) -> bytes | Unread:
+    """The content of a regular file of at most `max_bytes`; `wanted` is the kind of file that is looked for.
+
+    The size is looked at before anything is read, and only regular files are read: a FIFO or a device cannot block.
     """
     path = Path(path)
-    name = shown if shown is not None else str(path)
     try:
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except (OSError, ValueError) as error:
-        return _why_not_opened(path, repeated(name), error)
+        return why_not(path, error)
     try:
-        return _read_open(handle, name, max_bytes, wanted)
+        return _read_open(handle, max_bytes, wanted)
     except OSError as error:
-        return _finding("E127", f"`{name}` cannot be read", name, help_="check the disk", note=_said(error))
+        return Unread(code="E127", why="cannot be read", help="check the disk", note=_said(error))
     finally:
         os.close(handle)
 
 
-def _read_open(handle: int, name: str, max_bytes: int, wanted: str) -> str | Diagnostic:
+def finding_of(unread: Unread, name: str) -> Diagnostic:
+    """The finding about a profile, or another file that the user named, that was not read."""
+    return Diagnostic(
+        code=unread.code,
+        message=f"`{repeated(name)}` {unread.why}",
+        span=Span(file=repeated(name)),
+        notes=(unread.note,) if unread.note else (),
+        help=(unread.help,),
+    )
+
+
+def _read_open(handle: int, max_bytes: int, wanted: str) -> bytes | Unread:
     status = os.fstat(handle)
     if stat.S_ISDIR(status.st_mode):
-        return _finding("E121", f"`{name}` is a directory", name, help_="name a file in it")
+        return Unread(code="E121", why="is a directory", help="name a file in it")
     if not stat.S_ISREG(status.st_mode):
-        return _finding("E125", f"`{name}` is {_kind(status.st_mode)}", name, help_="name a regular file")
+        return Unread(code="E125", why=f"is {_kind(status.st_mode)}", help="name a regular file")
     if status.st_size > max_bytes:
-        return _too_large(name, status.st_size, max_bytes, wanted)
+        return _too_large(status.st_size, max_bytes, wanted)
     content = bytearray()
     while len(content) <= max_bytes:
         chunk = os.read(handle, max_bytes + 1 - len(content))
         if not chunk:
-            return _decoded(bytes(content), name)
+            return bytes(content)
         content += chunk
-    return _too_large(name, len(content), max_bytes, wanted)
+    return _too_large(len(content), max_bytes, wanted)
 
 
 def _kind(mode: int) -> str:
@@ -58,12 +90,11 @@ def _kind(mode: int) -> str:
     return "a device" if stat.S_ISCHR(mode) or stat.S_ISBLK(mode) else "a socket"
 
 
-def _too_large(name: str, size: int, max_bytes: int, wanted: str) -> Diagnostic:
-    return _finding(
-        "E124",
-        f"`{name}` is too large for {wanted}",
-        name,
-        help_=f"name {wanted}: a text file of some lines",
+def _too_large(size: int, max_bytes: int, wanted: str) -> Unread:
+    return Unread(
+        code="E124",
+        why=f"is too large for {wanted}",
+        help=f"name {wanted}: a text file of some lines",
         note=f"it has {size:,} bytes or more, at most {max_bytes:,} are read",
     )
 
@@ -94,36 +125,67 @@ def _decoded(content: bytes, name: str) -> str | Diagnostic:
         )
 
 
-def _why_not_opened(path: Path, name: str, error: OSError | ValueError) -> Diagnostic:
+def why_not(path: Path, error: OSError | ValueError) -> Unread:
+    """What an error of opening or listing `path` means."""
     match error:
         case FileNotFoundError() | NotADirectoryError():
-            return _missing(path, name)
+            return _missing(path)
         case PermissionError():
-            return _finding(
-                "E122", f"`{name}` may not be read", name, help_=f"give yourself the right: `chmod u+r {name}`"
-            )
+            return Unread(code="E122", why="may not be read", help=how_to_get_the_right(path), note=_barred_by(path))
+        case OSError(errno=errno.ELOOP):
+            return Unread(code="E127", why="is a link that leads round in a circle", help="point the link at a file")
         case OSError() if error.errno in _NOT_REGULAR:
-            return _finding("E125", f"`{name}` is not a regular file", name, help_="name a regular file")
+            return Unread(code="E125", why="is not a regular file", help="name a regular file")
         case _:
-            return _finding("E127", f"`{name}` cannot be opened", name, help_="check the name", note=_said(error))
+            return Unread(code="E127", why="cannot be opened", help="check the name", note=_said(error))
 
 
-_NOT_REGULAR = frozenset({6, 19})
-"""ENXIO and ENODEV: sockets, and devices without hardware."""
+_NOT_REGULAR = frozenset({errno.ENXIO, errno.ENODEV})
+"""Sockets, and devices without hardware."""
 
 
 def _said(error: Exception) -> str:
     return (error.strerror or "") if isinstance(error, OSError) else str(error)
 
 
-def _missing(path: Path, name: str) -> Diagnostic:
+def how_to_get_the_right(path: Path) -> str:
+    """The command that lets this user read `path`: on it, or on the directory above it that bars the way."""
+    barred = _barring(path)
+    at = barred or path
+    letters = "x" if barred else "rx" if os.path.isdir(path) else "r"
+    quoted = shlex.quote(str(at))
+    if _is_ours(at):
+        return f"give yourself the right: `chmod u+{letters} {quoted}`"
+    return f"`{at}` is another user's: run as that user, or have them `chmod o+{letters} {quoted}`"
+
+
+def _barred_by(path: Path) -> str:
+    barred = _barring(path)
+    return f"the directory `{barred}` may not be entered" if barred else ""
+
+
+def _barring(path: Path) -> Path | None:
+    """The uppermost directory on the way to `path` that this user may not enter."""
+    above = (each for each in reversed(path.parents) if os.path.isdir(each))
+    return next((each for each in above if not os.access(each, os.X_OK, effective_ids=True)), None)
+
+
+def _is_ours(path: Path) -> bool:
+    try:
+        return path.stat().st_uid == os.geteuid()
+    except OSError:
+        return False
+
+
+def _missing(path: Path) -> Unread:
     if path.is_symlink():
-        target = path.readlink()
-        message = f"`{name}` is a link to a file that does not exist"
-        return _finding("E126", message, name, help_="point the link at a file", note=f"it points at `{target}`")
+        note = f"it points at `{path.readlink()}`"
+        return Unread(
+            code="E126", why="is a link to a file that does not exist", help="point the link at a file", note=note
+        )
     near = nearest_file_name(path)
     help_ = f"did you mean `{near}`?" if near else "check the name, and the directory that you are in"
-    return _finding("E120", f"`{name}` does not exist", name, help_=help_)
+    return Unread(code="E120", why="does not exist", help=help_)
 
 
 def nearest_file_name(path: Path, *, but: Collection[str] = ()) -> str | None:
@@ -144,7 +206,3 @@ def nearest_file_name(path: Path, *, but: Collection[str] = ()) -> str | None:
 def _by_ending(suffix: str) -> Callable[[Path], tuple[bool, str]]:
     """Sorts files that end alike to the front."""
     return lambda path: (path.suffix != suffix, path.name)
-
-
-def _finding(code: str, message: str, name: str, *, help_: str, note: str = "") -> Diagnostic:
-    return Diagnostic(code=code, message=message, span=Span(file=name), notes=(note,) if note else (), help=(help_,))

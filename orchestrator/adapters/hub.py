@@ -7,10 +7,12 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.adapters.checkpoint_directory import CONFIG, INDEX, MOST_JSON_BYTES, QUANTIZATION
+from orchestrator.adapters.checkpoint_directory import CONFIG, INDEX, MOST_JSON_BYTES, QUANTIZATION, files_missing
 from orchestrator.adapters.hub_failures import HubAnswerError, foreign_errors, translated
+from orchestrator.adapters.hub_settings import check_endpoint, check_token, import_huggingface_hub
 from orchestrator.catalog.architecture import parse_config
 from orchestrator.catalog.checkpoint import weights_from_tensors
+from orchestrator.catalog.completeness import missing_files, shortfall
 from orchestrator.catalog.safetensors import PREFIX_BYTES, StoredTensor, header_length, read_header
 from orchestrator.domain.diagnostics import Diagnostic
 from orchestrator.domain.failures import OutsideFailure
@@ -34,12 +36,15 @@ def read_hub(
     What the hub knows not to be there (model, revision, config, safetensors) is a Diagnostic; OutsideFailure when the
     extra is missing (E310), the hub cannot be reached (E311), refuses (E312), or answers what cannot be used (E313).
     """
+    check_endpoint(model, endpoint)
     try:
-        from huggingface_hub import HfApi  # noqa: PLC0415 (the extra may be missing, and it is heavy)
+        import_huggingface_hub(model)
+        from huggingface_hub import HfApi, get_token  # noqa: PLC0415 (the extra may be missing, and it is heavy)
 
         foreign: tuple[type[Exception], ...] = (HubAnswerError, *foreign_errors())
     except (ImportError, AttributeError) as error:  # AttributeError: older than 1.0
         raise OutsideFailure(_extra_is_missing(model)) from error
+    check_token(model, get_token())
     api = HfApi(endpoint=endpoint, library_name="orchestrate-vllm")
     try:
         return _Repository(api, model, revision, timeout_seconds).read()
@@ -76,10 +81,14 @@ class _Repository:
         files = self._weight_files(names)
         if not files:
             return self._no_safetensors()
+        if INDEX not in names and (missing := missing_files(files)):
+            return self._incomplete(files_missing(missing))
         from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 (heavy for who only asks the catalogue)
 
         with ThreadPoolExecutor(max_workers=_FETCHES_AT_ONCE) as pool:
             tensors = [tensor for found in pool.map(self._tensors, files) for tensor in found]
+        if too_little := shortfall(tensors, document, config):
+            return self._incomplete(too_little)
         return ModelFacts(
             model=self._model,
             config=config,
@@ -165,6 +174,14 @@ class _Repository:
                 if len(data) >= skipped + count:
                     break
             return bytes(data[skipped : skipped + count]), _length(answer.headers)
+
+    def _incomplete(self, why: str) -> Diagnostic:
+        return Diagnostic(
+            code="E304",
+            message=f"the hub's `{self._model}` is not complete: {why}",
+            notes=(f"looked at revision {self._revision} on the hub",),
+            help=("tell its publisher, or name another model or revision",),
+        )
 
     def _no_safetensors(self) -> Diagnostic:
         return Diagnostic(

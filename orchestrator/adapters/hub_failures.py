@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from importlib import import_module
 from typing import Any
 
+from orchestrator.adapters.hub_settings import shown_endpoint
 from orchestrator.domain.diagnostics import Diagnostic
 from orchestrator.domain.failures import OutsideFailure
 
-_CREDENTIALS = re.compile(r"//[^/@]*@")
 _INSTEAD = "or give a directory that holds the model, or a model of the catalogue, and use `--offline`"
 _TOKEN = "set HF_TOKEN to a token that may read it, or run `hf auth login`"  # noqa: S105 (advice, not a secret)
 
@@ -35,18 +34,14 @@ def translated(error: Exception, *, model: str, revision: str | None, endpoint: 
     if isinstance(error, errors.GatedRepoError):
         raise OutsideFailure(_gated(model)) from None
     if isinstance(error, errors.RepositoryNotFoundError | errors.HFValidationError):
-        return _no_such_model(model, _shown(endpoint))
+        return _no_such_model(model, shown_endpoint(endpoint))
     if isinstance(error, errors.EntryNotFoundError):
         return _no_such_file(model)
     if isinstance(error, HubAnswerError):
         raise OutsideFailure(_unusable(model, str(error))) from None
     if isinstance(error, errors.HfHubHTTPError):
         raise OutsideFailure(_refused(model, error.response.status_code)) from None
-    raise OutsideFailure(_unreachable(model, _shown(endpoint), error, seconds)) from None
-
-
-def _shown(endpoint: str) -> str:
-    return _CREDENTIALS.sub("//", endpoint)
+    raise OutsideFailure(_unreachable(model, shown_endpoint(endpoint), error, seconds)) from None
 
 
 def _no_such_revision(model: str, revision: str | None) -> Diagnostic:

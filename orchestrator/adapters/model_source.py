@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from orchestrator.adapters.checkpoint_directory import read_checkpoint_directory
+from orchestrator.adapters.files import finding_of, why_not
 from orchestrator.adapters.hub import read_hub
 from orchestrator.adapters.hub_cache import cache_directory, cached_snapshot
 from orchestrator.catalog.derived_models import derive_model
@@ -98,6 +99,8 @@ def _local_directory(model: str, base_directory: Path) -> Path | None:
         return path
     try:
         return path if path.is_dir() else None
+    except PermissionError:
+        return path
     except OSError:
         return None
 
@@ -105,6 +108,8 @@ def _local_directory(model: str, base_directory: Path) -> Path | None:
 def _from_directory(directory: Path, model: str, revision: str | None) -> ModelFacts | Diagnostic:
     try:
         is_there = directory.is_dir()
+    except PermissionError as error:
+        return replace(finding_of(why_not(directory, error), str(directory)), span=None)
     except OSError:
         is_there = False
     if not is_there:

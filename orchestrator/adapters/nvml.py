@@ -11,6 +11,7 @@ from typing import Any
 import pynvml
 
 from orchestrator.adapters import nvml_failures
+from orchestrator.adapters.nvml_answers import contradictions, printable
 from orchestrator.adapters.nvml_links import NvLinkLanes, common_ancestor, link_between
 from orchestrator.domain.diagnostics import Report
 from orchestrator.domain.inventory import Gpu, GpuProcess, Host, Inventory, Link
@@ -18,6 +19,8 @@ from orchestrator.domain.inventory import Gpu, GpuProcess, Host, Inventory, Link
 _SIMPLY_NOT_THERE = frozenset(
     {pynvml.NVML_ERROR_NOT_SUPPORTED, pynvml.NVML_ERROR_NOT_FOUND, pynvml.NVML_ERROR_INVALID_ARGUMENT}
 )
+_LARGEST_NUMBER = 99_999
+_MOST_GPUS = 1024
 _PROCESS_LISTS = (
     ("nvmlDeviceGetComputeRunningProcesses_v3", "nvmlDeviceGetComputeRunningProcesses_v2"),
     ("nvmlDeviceGetGraphicsRunningProcesses_v3", "nvmlDeviceGetGraphicsRunningProcesses_v2"),
@@ -35,13 +38,13 @@ def read_inventory(report: Report | None = None) -> Inventory:
     findings = Report() if report is None else report
     with _open_driver() as driver:
         cards = _read_cards(driver, findings)
-        driver_version = driver.ask("nvmlSystemGetDriverVersion") or None
+        driver_version = printable(driver.ask("nvmlSystemGetDriverVersion"))
         host = Host(
-            name=platform.node() or "localhost",
+            name=printable(platform.node()) or "localhost",
             gpus=_numbered(cards, driver.count),
             links=tuple(_read_links(driver, cards)),
             driver_version=driver_version,
-            cuda_version=_version(driver.ask(_CUDA_VERSIONS)),
+            cuda_version=_version(driver.ask_number(_CUDA_VERSIONS)),
         )
         if driver.unanswered:
             findings.add(nvml_failures.unanswered(driver.unanswered, driver_version))
@@ -56,8 +59,23 @@ class _Driver:
     unanswered: dict[str, str] = field(default_factory=dict)
 
     def must(self, function: str, *arguments: object) -> Any:
-        """The answer of an NVML function; its error goes up."""
-        return getattr(pynvml, function)(*arguments)
+        """The answer of an NVML function; its error goes up. Bytes that are no text are replaced."""
+        try:
+            return getattr(pynvml, function)(*arguments)
+        except UnicodeDecodeError as error:
+            return error.object.decode("utf-8", "replace")
+
+    def ask_number(self, names: str | tuple[str, ...], *arguments: object) -> int | None:
+        """Like `ask`, for what counts something; a number that cannot be is none, and is remembered as such."""
+        number = self.ask(names, *arguments)
+        if number is None or 0 < number <= _LARGEST_NUMBER:
+            return None if number is None else int(number)
+        self.doubt(names if isinstance(names, str) else names[0], number)
+        return None
+
+    def doubt(self, function: str, answer: object) -> None:
+        """Remembers an answer that cannot be."""
+        self.unanswered.setdefault(function, f"answered {answer}, which cannot be")
 
     def ask(self, names: str | tuple[str, ...], *arguments: object) -> Any:
         """The answer of an NVML function, or None where there is none.
@@ -101,6 +119,8 @@ def _count() -> int:
         raise nvml_failures.driver_failure(error, "nvmlDeviceGetCount_v2") from error
     if count == 0:
         raise nvml_failures.no_gpus()
+    if count > _MOST_GPUS:
+        raise nvml_failures.too_many_gpus(count)
     return count
 
 
@@ -113,12 +133,19 @@ class _Card:
 
 
 def _read_cards(driver: _Driver, findings: Report) -> tuple[_Card, ...]:
-    cards, warnings = [], []
+    cards: list[_Card] = []
+    warnings = []
     for index in range(driver.count):
         try:
-            cards.append(_read_card(driver, index))
+            card = _read_card(driver, index)
         except pynvml.NVMLError as error:
             warnings.append(nvml_failures.gpu_warning(index, error))
+            continue
+        wrong = contradictions(_numbered((card,), driver.count), _numbered(tuple(cards), driver.count))
+        if wrong:
+            warnings.append(nvml_failures.impossible_gpu(index, wrong))
+        else:
+            cards.append(card)
     if not cards:
         raise nvml_failures.no_readable_gpu(tuple(warnings))
     findings.extend(warnings)
@@ -137,16 +164,16 @@ def _read_card(driver: _Driver, index: int) -> _Card:
     gpu = Gpu(
         index=index,
         uuid=uuid,
-        name=driver.must("nvmlDeviceGetName", handle),
+        name=printable(driver.must("nvmlDeviceGetName", handle)) or "unnamed GPU",
         total_bytes=memory.total,
         free_bytes=memory.free,
         reserved_bytes=memory.reserved,
-        compute_capability=driver.ask("nvmlDeviceGetCudaComputeCapability", handle),
+        compute_capability=_capability(driver, handle),
         pcie_generation=_pcie_generation(driver, handle),
         pcie_width=_pcie_width(driver, handle),
-        pci_bus_id=_bus_id(driver.ask("nvmlDeviceGetPciInfo_v3", handle)),
+        pci_bus_id=_bus_id(driver, handle),
         mig_enabled=in_mig_mode,
-        processes=_read_processes(driver, handle),
+        processes=_read_processes(driver, handle, memory.total),
     )
     return _Card(
         handle=handle,
@@ -185,17 +212,26 @@ def _read_card_memory(driver: _Driver, handle: Any, slices: tuple[Gpu, ...]) -> 
 
 def _pcie_generation(driver: _Driver, handle: Any) -> int | None:
     """The fastest that card and slot have in common: an idle card turns the present generation down to save power."""
-    generation: int | None = driver.ask("nvmlDeviceGetMaxPcieLinkGeneration", handle)
-    return generation
+    return driver.ask_number("nvmlDeviceGetMaxPcieLinkGeneration", handle)
 
 
 def _pcie_width(driver: _Driver, handle: Any) -> int | None:
     """The lanes in use. Unlike the generation they stay when the card idles, and the maximum is often the card's own:
     it says 16 in a slot that shares its lanes with a second card."""
-    width = driver.ask("nvmlDeviceGetCurrPcieLinkWidth", handle)
-    if width is None:
-        width = driver.ask("nvmlDeviceGetMaxPcieLinkWidth", handle)
-    return None if width is None else int(width)
+    width = driver.ask_number("nvmlDeviceGetCurrPcieLinkWidth", handle)
+    return driver.ask_number("nvmlDeviceGetMaxPcieLinkWidth", handle) if width is None else width
+
+
+def _capability(driver: _Driver, handle: Any) -> tuple[int, int] | None:
+    function = "nvmlDeviceGetCudaComputeCapability"
+    numbers = driver.ask(function, handle)
+    if numbers is None:
+        return None
+    major, minor = numbers
+    if 0 < major < 100 and 0 <= minor < 100:
+        return major, minor
+    driver.doubt(function, f"{major}.{minor}")
+    return None
 
 
 def _is_in_mig_mode(driver: _Driver, handle: Any) -> bool:
@@ -213,12 +249,12 @@ def _read_slices(driver: _Driver, handle: Any, card_uuid: str) -> Iterator[Gpu]:
         yield Gpu(
             index=position,
             uuid=driver.must("nvmlDeviceGetUUID", slice_handle),
-            name=driver.ask("nvmlDeviceGetName", slice_handle) or "MIG device",
+            name=printable(driver.ask("nvmlDeviceGetName", slice_handle)) or "MIG device",
             total_bytes=memory.total,
             free_bytes=memory.free,
             reserved_bytes=memory.reserved,
             parent_uuid=card_uuid,
-            processes=_read_processes(driver, slice_handle),
+            processes=_read_processes(driver, slice_handle, memory.total),
         )
 
 
@@ -239,22 +275,24 @@ def _numbered(cards: tuple[_Card, ...], count: int) -> tuple[Gpu, ...]:
     return (*(card.gpu for card in cards), *numbered)
 
 
-def _read_processes(driver: _Driver, handle: Any) -> tuple[GpuProcess, ...]:
-    """Who holds memory, each process once (one that computes and draws is in both lists), by pid."""
+def _read_processes(driver: _Driver, handle: Any, total_bytes: int) -> tuple[GpuProcess, ...]:
+    """Who holds memory, each process once (one that computes and draws is in both lists), by pid.
+
+    A size that is larger than the card is none.
+    """
     used: dict[int, int | None] = {}
     for names in _PROCESS_LISTS:
         for process in driver.ask(names, handle) or ():
             known = used.get(process.pid)
-            sizes = [size for size in (known, process.usedGpuMemory) if size is not None]
+            sizes = [size for size in (known, process.usedGpuMemory) if size is not None and size <= total_bytes]
             used[process.pid] = max(sizes, default=None)
     return tuple(GpuProcess(pid=pid, name=_process_name(driver, pid), used_bytes=used[pid]) for pid in sorted(used))
 
 
 def _process_name(driver: _Driver, pid: int) -> str | None:
     """The program of a process; None when it has ended, is not ours to see, or lives in another container."""
-    with contextlib.suppress(pynvml.NVMLError, UnicodeDecodeError):
-        name: str = driver.must("nvmlSystemGetProcessName", pid)
-        return name or None
+    with contextlib.suppress(pynvml.NVMLError):
+        return printable(driver.must("nvmlSystemGetProcessName", pid))
     return None
 
 
@@ -272,5 +310,11 @@ def _version(number: int | None) -> str | None:
     return None if number is None else f"{number // 1000}.{number % 1000 // 10}"
 
 
-def _bus_id(pci: Any) -> str | None:
-    return None if pci is None else str(pci.busId) or None
+def _bus_id(driver: _Driver, handle: Any) -> str | None:
+    """pynvml decodes the field when it is read."""
+    pci = driver.ask("nvmlDeviceGetPciInfo_v3", handle)
+    try:
+        return None if pci is None else printable(str(pci.busId))
+    except UnicodeDecodeError as error:
+        driver.doubt("nvmlDeviceGetPciInfo_v3", error.object)
+        return None

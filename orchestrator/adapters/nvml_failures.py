@@ -110,6 +110,29 @@ def no_gpus() -> OutsideFailure:
     )
 
 
+def too_many_gpus(count: int) -> OutsideFailure:
+    """The driver counts more GPUs than any machine has: nothing else that it says can be believed."""
+    return OutsideFailure(
+        Diagnostic(
+            code="E407",
+            message=f"the NVIDIA driver failed: it counts {count:,} GPUs",
+            notes=(f"`nvmlDeviceGetCount_v2` answered {count}",),
+            help=("see whether `nvidia-smi` works", WITHOUT_A_DRIVER),
+        )
+    )
+
+
+def impossible_gpu(index: int, wrong: tuple[str, ...]) -> Diagnostic:
+    """A GPU of which the driver says what cannot be: it is left out."""
+    return Diagnostic(
+        code="W407",
+        severity=Severity.WARNING,
+        message=f"GPU {index} cannot be read: the driver says of it what cannot be",
+        notes=(*(f"GPU {index}: {each}" for each in wrong), f"GPU {index} is left out of the inventory"),
+        help=(f"see what `nvidia-smi -i {index}` says",),
+    )
+
+
 def gpu_warning(index: int, error: pynvml.NVMLError) -> Diagnostic:
     """A GPU that has to be left out; the others are still reported."""
     meaning = _ONE_GPU.get(error.value) or _Meaning(

@@ -64,11 +64,11 @@ def write_generated_file(
 
 def _existing(target: Path, path: Path, mark: str) -> bytes | Diagnostic | None:
     try:
-        mode = target.stat().st_mode
+        mode = path.stat().st_mode  # not the target's: what `/dev/stdout` leads to has no name of its own
     except FileNotFoundError:
         return None
     if not stat.S_ISREG(mode):
-        return _not_a_file(path, "a directory" if stat.S_ISDIR(mode) else "a device, pipe or socket")
+        return not_a_file(path, "a directory" if stat.S_ISDIR(mode) else "a device, pipe or socket")
     content = target.read_bytes()
     if content and not content.startswith(mark.encode()):
         return _somebody_elses(path)
@@ -110,7 +110,8 @@ def _flush_directory(directory: Path, effects: FileEffects) -> None:
             os.close(descriptor)
 
 
-def _not_a_file(path: Path, what: str) -> Diagnostic:
+def not_a_file(path: Path | str, what: str) -> Diagnostic:
+    """The finding about a name that is that of something else; nothing is written."""
     return Diagnostic(
         code="E612",
         message=f"`{path}` is {what}, not a file to write to",

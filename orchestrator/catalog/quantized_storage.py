@@ -132,3 +132,8 @@ _RULES: Mapping[str, _Rule] = {
     "bitsandbytes": _bitsandbytes,
 }
 """By vLLM's word for the method; a method without a rule is stored plainly."""
+
+
+def has_rule(method: str) -> bool:
+    """Whether the bytes of matrices are known that are quantised by `method`."""
+    return method in _RULES

@@ -86,7 +86,10 @@ def _place(name: str, entry: object) -> tuple[int, int, str]:
         raise _Broken(f"tensor `{name[:80]}` is not described by an object")
     begin, end = _whole_numbers(name, entry, "data_offsets", 2)
     shape = _whole_numbers(name, entry, "shape", None)
-    bits = _BITS.get(str(entry.get("dtype")))
+    dtype = entry.get("dtype")
+    if not isinstance(dtype, str) or not dtype.isidentifier():
+        raise _Broken(f"tensor `{name[:80]}` has no right `dtype`")
+    bits = _BITS.get(dtype)
     if end < begin:
         raise _Broken(f"tensor `{name[:80]}` ends before it begins")
     if bits is not None and -(-prod(shape) * bits // 8) != end - begin:

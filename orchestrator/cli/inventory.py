@@ -22,9 +22,20 @@ def read_inventory_option(
         from orchestrator.adapters.nvml import read_inventory
 
         return read_inventory(report)
-    if os.path.exists(value):
+    if _is_there(value):
         return _from_file(value, {} if sources is None else sources)
     return _from_short_form(value)
+
+
+def _is_there(value: str) -> bool:
+    """Whether something bears that name, be it a link to nothing; what may not be looked at counts as there."""
+    try:
+        os.lstat(value)
+    except PermissionError:
+        return True
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def _from_file(path: str, sources: dict[str, str]) -> Inventory | tuple[Diagnostic, ...]:
@@ -55,13 +66,20 @@ def _looks_like_a_path(value: str) -> bool:
     return "/" in value or os.sep in value or value.lower().endswith((".json", ".yaml", ".yml"))
 
 
+def _working_directory() -> str:
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        return "the working directory, which no longer exists"
+
+
 def _neither(value: str, answer: Diagnostic) -> Diagnostic:
     shown = repeated(value)
     about_cards = answer.help if answer.code == _NO_SUCH_FORM else ()
     return Diagnostic(
         code="E420",
         message=f"`{shown}` is neither a file nor a short form of an inventory",
-        notes=(f"there is no file `{shown}` in or from {os.getcwd()}",),
+        notes=(f"there is no file `{shown}` in or from {_working_directory()}",),
         help=(
             "a file: `orchestrate gpus --json > inventory.json` on the machine with the GPUs writes one",
             *(about_cards or ("a short form: a count, `x` and a card, such as `3xRTX4090`",)),

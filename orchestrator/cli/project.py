@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestrator.adapters.files import nearest_file_name, read_text
+from orchestrator.adapters.files import how_to_get_the_right, nearest_file_name, read_text
 from orchestrator.cli.foreign_files import foreign_file, is_foreign
 from orchestrator.domain.diagnostics import Diagnostic, Report, Severity, Span, repeated
 from orchestrator.domain.profile import Deployment, ServiceProfile
@@ -141,7 +141,7 @@ class _Reader:
         try:
             names = _yaml_names(directory)
         except OSError as error:
-            note, help_ = error.strerror or str(error), f"give yourself the right: `chmod u+rx {directory}`"
+            note, help_ = error.strerror or str(error), how_to_get_the_right(Path(directory))
             message = f"`{directory}` cannot be listed"
             finding = Diagnostic(code="E122", message=message, span=Span(file=directory), notes=(note,), help=(help_,))
             self.report.add(finding)

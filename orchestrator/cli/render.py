@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from dataclasses import replace
 from os.path import relpath
@@ -41,13 +42,15 @@ def render(
 
     if to_stdout and output not in {None, _STDOUT}:
         raise typer.BadParameter("`--stdout` prints and `--output` writes a file: give one of the two")
+    prints = to_stdout or output == _STDOUT
+    if output is not None and not prints:
+        _refuse_a_directory(output)
     planned = make_plan(paths or [PATHS_DEFAULT], inventory_option=inventory, offline=offline)
     if planned.plan is not None and planned.deployment is not None:
         planned.report.extend(check_deployment(planned.deployment))
         planned.report.extend(check_hosts(planned.plan, planned.deployment))
         planned.report.extend(check_inventory(planned.plan))
     print_findings(planned.report, planned.sources)
-    prints = to_stdout or output == _STDOUT
     if planned.plan is None or planned.deployment is None or not planned.holds:
         if planned.deployment is not None and not prints:
             _mention_what_is_left(_target(planned.deployment, output))
@@ -60,6 +63,16 @@ def render(
         _write(target, text, planned.deployment)
 
 
+def _refuse_a_directory(output: str) -> None:
+    """A name that only a directory can have, as `x/`, is one, whether or not it is there."""
+    from orchestrator.adapters.output_file import not_a_file
+    from orchestrator.domain.diagnostics import Report
+
+    if os.path.basename(output) in {"", ".", ".."}:
+        print_findings(Report([not_a_file(output or ".", "a directory")]), {})
+        raise typer.Exit(ExitCode.FINDINGS)
+
+
 def _target(deployment: Deployment, output: str | None) -> Path:
     """Where the file goes when it is written."""
     if output is not None and output != _STDOUT:
@@ -69,7 +82,7 @@ def _target(deployment: Deployment, output: str | None) -> Path:
 
 def _mention_what_is_left(target: Path) -> None:
     if target.is_file():
-        remark(f"{target} is left as an earlier run wrote it\n")
+        remark(f"{_visible(target)} is left as an earlier run wrote it\n")
 
 
 def _command(paths: list[str], inventory: str | None) -> str:
@@ -133,13 +146,27 @@ def _write(target: Path, text: str, deployment: Deployment) -> None:
     emit(f"{_what_was_done(outcome, target, deployment)}\n{_next_step(target, deployment)}\n")
 
 
+def _visible(text: object) -> str:
+    from orchestrator.cli.views.diagnostics import visible
+
+    return visible(str(text))
+
+
+def _quoted(target: Path) -> str:
+    """The path for a shell; what would steer the terminal is spelt as bash spells it."""
+    path = str(target)
+    if path.isprintable():
+        return _visible(shlex.quote(path))
+    return f"$'{_visible(path.replace(chr(92), chr(92) * 2).replace(chr(39), chr(92) + chr(39)))}'"
+
+
 def _what_was_done(outcome: Outcome, target: Path, deployment: Deployment) -> str:
     count = len(deployment.services)
-    return f"{outcome} {target} ({count} service{'s' if count != 1 else ''})"
+    return f"{outcome} {_visible(target)} ({count} service{'s' if count != 1 else ''})"
 
 
 def _next_step(target: Path, deployment: Deployment) -> str:
-    up = shlex.join(["docker", "compose", "-f", str(target), "up", "--detach", "--wait"])
+    up = f"docker compose -f {_quoted(target)} up --detach --wait"
     secrets = deployment.secrets
     wanted = []
     if secrets.api_key is not None:
@@ -148,7 +175,7 @@ def _next_step(target: Path, deployment: Deployment) -> str:
         wanted.append(f"`{secrets.hf_token}` to a Hugging Face token (empty will do for public models)")
     lines = [f"  {each}" for each in wanted]
     if wanted:
-        lines.insert(0, f"Next: in the environment, or in {target.with_name('.env')}, set")
+        lines.insert(0, f"Next: in the environment, or in {_visible(target.with_name('.env'))}, set")
         lines.append("and then")
     else:
         lines.append("Next:")

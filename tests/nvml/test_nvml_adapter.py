@@ -339,8 +339,8 @@ def test_questions_that_stay_without_an_answer_are_named_once(join: Join) -> Non
     )
 
 
-@pytest.mark.parametrize("more", [{"error__nvmlSystemGetProcessName": "4"}, {"process__7": "not UTF-8: \udcff"}, {}])
-def test_a_process_whose_name_is_denied_or_no_text_or_gone_is_still_listed(join: Join, more: dict[str, str]) -> None:
+@pytest.mark.parametrize("more", [{"error__nvmlSystemGetProcessName": "4"}, {}])
+def test_a_process_whose_name_is_denied_or_gone_is_still_listed(join: Join, more: dict[str, str]) -> None:
     join(machine(card(0, compute="7:100"), **more))
     report = Report()
     assert _only_gpu(read_inventory(report)).processes == (GpuProcess(pid=7, used_bytes=100),)
@@ -366,3 +366,87 @@ def test_the_command_prints_the_table_or_the_file_or_why_there_is_none(join: Joi
     refused = run.invoke(app, ["gpus", "--inventory", str(broken)])
     assert (refused.exit_code, refused.stdout) == (1, "")
     assert "error[E413]: this is not an inventory file" in refused.stderr
+
+
+def _left_out(join: Join, **changes: str) -> tuple[str, ...]:
+    """What is said about a second card with such answers; the first one is read."""
+    join(machine(card(0), card(1, **changes)))
+    report = Report()
+    assert [gpu.index for gpu in read_inventory(report).gpus()] == [0]
+    (finding,) = report
+    assert (finding.code, finding.message) == (
+        "W407",
+        "GPU 1 cannot be read: the driver says of it what cannot be",
+    )
+    assert finding.notes[-1] == "GPU 1 is left out of the inventory"
+    return finding.notes[:-1]
+
+
+@pytest.mark.parametrize(
+    ("changes", "note"),
+    [
+        ({"memory": "0 0 0"}, "GPU 1: it has 0 bytes of memory"),
+        ({"memory": f"{24 * MIB} 0 {25 * MIB}"}, "GPU 1: `free_bytes` is more than `total_bytes`"),
+        ({"uuid": _uuid(0)}, f"GPU 1: its UUID `{_uuid(0)}` is that of GPU 0 too"),
+    ],
+)
+def test_a_card_with_answers_that_cannot_be_is_left_out(join: Join, changes: dict[str, str], note: str) -> None:
+    assert _left_out(join, **changes)[0] == note
+
+
+@pytest.mark.parametrize("total", [2**63, 2**64 - 1])
+def test_an_absurd_size_is_told(join: Join, total: int) -> None:
+    notes = _left_out(join, memory=f"{total} 0 {total}")
+    assert notes[0].startswith(f"GPU 1: `total_bytes` cannot be `{total}`")
+
+
+@pytest.mark.parametrize("uuid", ["", "GPU-\udcff", "GPU-\x1b[31m", "4090"])
+def test_a_uuid_that_is_none_is_told(join: Join, uuid: str) -> None:
+    (note,) = _left_out(join, uuid=uuid)
+    assert note.startswith("GPU 1: `uuid` cannot be ")
+
+
+def test_the_only_card_with_answers_that_cannot_be_is_a_failure(join: Join) -> None:
+    join(machine(card(0, memory="0 0 0")))
+    assert _failure().finding.code == "E405"
+
+
+def test_texts_of_the_driver_cannot_steer_a_terminal(join: Join) -> None:
+    odd = "A\x1b[31m\u202e\udcff"
+    join(machine(card(0, name=odd, bus=odd, compute="7:100"), driver=odd, process__7=odd))
+    inventory = read_inventory()
+    gpu, shown = _only_gpu(inventory), "A?[31m?\ufffd"
+    assert (gpu.name, gpu.processes[0].name, inventory.hosts[0].driver_version) == (shown, shown, shown)
+    assert parse_inventory(inventory_text(inventory), "inventory.json") == inventory
+
+
+def test_a_card_without_a_name_is_shown(join: Join) -> None:
+    join(machine(card(0, name="")))
+    assert _only_gpu(read_inventory()).name == "unnamed GPU"
+    result = CliRunner().invoke(app, ["gpus"], catch_exceptions=False)
+    assert (result.exit_code, "unnamed GPU" in result.stdout) == (0, True)
+
+
+def test_a_small_answer_that_cannot_be_is_left_empty_and_told(join: Join) -> None:
+    join(
+        machine(
+            card(0, cc="-1 99999", pcie="4294967295 1 4294967295 4294967295", compute="7:99999999999999"), cuda="-5"
+        )
+    )
+    report = Report()
+    inventory = read_inventory(report)
+    gpu = _only_gpu(inventory)
+    assert (gpu.compute_capability, gpu.pcie_generation, gpu.pcie_width) == (None, None, None)
+    assert (gpu.processes, inventory.hosts[0].cuda_version) == ((GpuProcess(pid=7),), None)
+    (finding,) = report
+    assert (finding.code, finding.notes[0]) == (
+        "W406",
+        "`nvmlDeviceGetCudaComputeCapability`: answered -1.99999, which cannot be; left empty",
+    )
+    assert len(finding.notes) == 5
+
+
+def test_more_gpus_than_any_machine_has_are_not_asked_for(join: Join) -> None:
+    join(machine(card(0), count="-1"))
+    finding = _failure().finding
+    assert (finding.code, finding.message) == ("E407", "the NVIDIA driver failed: it counts 4,294,967,295 GPUs")

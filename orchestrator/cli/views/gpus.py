@@ -44,12 +44,12 @@ def render_inventory(inventory: Inventory, *, color: bool, width: int, option: s
 def _headline(host: Host, *, color: bool) -> Iterator[str]:
     driver = host.driver_version or "not known"
     cuda = host.cuda_version or "not known"
-    yield _bold(f"{_printable(host.name)}: driver {driver}, CUDA {cuda}", color=color)
+    yield _bold(_printable(f"{host.name}: driver {driver}, CUDA {cuda}"), color=color)
 
 
 def _table(host: Host, columns: int, *, color: bool) -> Iterator[str]:
     longest = max((len(gpu.name) for gpu in host.gpus), default=0)
-    room = min(columns - _INDENT - _FACTS_WIDTH, longest + 1)
+    room = max(len("name") + 1, min(columns - _INDENT - _FACTS_WIDTH, longest + 1))
     yield _bold(
         f"{'#':>3}  {'name':<{room}}{'total GiB':>11}{'free GiB':>10}{'cc':>5}{'PCIe':>8}{'MIG':>5}", color=color
     )
@@ -80,7 +80,7 @@ def _mig(gpu: Gpu) -> str:
 
 
 def _details(gpu: Gpu, indices: dict[str, int]) -> Iterator[str]:
-    yield gpu.uuid
+    yield _printable(gpu.uuid)
     if gpu.parent_uuid is not None:
         yield f"a MIG slice of GPU {indices.get(gpu.parent_uuid, '?')}"
     if not gpu.is_assignable:

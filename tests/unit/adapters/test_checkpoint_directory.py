@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ from tests.unit.adapters.checkpoint_samples import (
     write_sharded_model,
     write_tiny_model,
 )
+from tests.unit.adapters.other_user import as_nobody, open_directory
 
 
 def facts_of(directory: Path) -> ModelFacts:
@@ -102,8 +104,11 @@ def test_other_formats_are_refused_with_the_next_step(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "why"),
     [
-        (b"", "it is not JSON"),
-        (b"\xff\xfe", "it is not JSON"),
+        (b"", "it is empty"),
+        (b"{", "it is not JSON"),
+        (b"\xff\xfe{\x00", "it begins with a byte order mark, which JSON does not have"),
+        (b"\xef\xbb\xbf{}", "it begins with a byte order mark, which JSON does not have"),
+        (b'{"a": "\xff"}', "it is not UTF-8 text"),
         (b"[" * 100_000, "it is not JSON"),
         (b"1" * 5000, "it is not JSON"),
         (b"[]", "it is not a JSON object"),
@@ -193,3 +198,103 @@ def test_a_broken_index_is_told(tmp_path: Path, index: str, code: str, why: str)
     finding = finding_of(tmp_path)
     assert finding.code == code
     assert finding.message.endswith(why)
+
+
+def _as_pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def _as_circle(path: Path) -> None:
+    path.symlink_to(path)
+
+
+def _as_device(path: Path) -> None:
+    path.symlink_to("/dev/zero")
+
+
+def _as_link_to_nothing(path: Path) -> None:
+    path.symlink_to("gone.json")
+
+
+@pytest.mark.parametrize(
+    ("make", "why", "note"),
+    [
+        (_as_pipe, "it is a named pipe", None),
+        (_as_circle, "it is a link that leads round in a circle", None),
+        (_as_device, "it is a device", None),
+        (_as_link_to_nothing, "it is a link to a file that does not exist", "it points at `gone.json`"),
+        (Path.mkdir, "it is a directory", None),
+    ],
+)
+def test_a_config_that_is_no_file_is_called_what_it_is(
+    tmp_path: Path, make: Callable[[Path], None], why: str, note: str | None
+) -> None:
+    make(tmp_path / "config.json")
+    finding = finding_of(tmp_path)
+    assert (finding.code, finding.message) == ("E303", f"cannot read `config.json` of the model: {why}")
+    assert finding.notes == (f"looked at {tmp_path / 'config.json'}", *([note] if note else []))
+
+
+@pytest.mark.parametrize("barred", [".", "config.json", "model.safetensors"])
+def test_what_may_not_be_read_is_not_said_to_be_missing(barred: str) -> None:
+    with open_directory() as directory:
+        write_tiny_model(directory)
+        (directory / barred).chmod(0)
+        with as_nobody():
+            finding = finding_of(directory)
+        assert (finding.code, finding.message) == ("E122", f"`{directory / barred}` may not be read")
+
+
+def test_weights_in_a_directory_that_may_not_be_listed_are_not_said_to_be_none() -> None:
+    with open_directory() as directory:
+        write_tiny_model(directory).chmod(0o111)
+        with as_nobody():
+            assert finding_of(directory).code == "E122"
+
+
+def test_a_file_of_a_series_without_its_fellows_is_told(tmp_path: Path) -> None:
+    write_sharded_model(tmp_path)
+    (tmp_path / "model.safetensors.index.json").unlink()
+    assert isinstance(read_checkpoint_directory(tmp_path, "./model"), ModelFacts)
+    (tmp_path / "model-00002-of-00002.safetensors").unlink()
+    finding = finding_of(tmp_path)
+    assert (finding.code, finding.message) == (
+        "E304",
+        f"cannot use `{tmp_path.name}` of the model: of its files `model-00002-of-00002.safetensors` is missing",
+    )
+
+
+def test_a_long_series_names_the_first_that_are_missing(tmp_path: Path) -> None:
+    write_config(tmp_path)
+    write_safetensors(tmp_path / "model-00003-of-00007.safetensors", TINY_TENSORS)
+    assert finding_of(tmp_path).message.endswith(
+        "of its files `model-00001-of-00007.safetensors`, `model-00002-of-00007.safetensors`,"
+        " `model-00004-of-00007.safetensors` are missing, and 3 more"
+    )
+
+
+def test_far_too_few_bytes_for_the_config_are_told(tmp_path: Path) -> None:
+    write_config(tmp_path)
+    write_safetensors(tmp_path / "model.safetensors", {"model.norm.weight": ("BF16", (16,))})
+    finding = finding_of(tmp_path)
+    assert (finding.code, finding.message) == (
+        "E304",
+        f"cannot use `{tmp_path.name}` of the model: it is not complete:"
+        " its tensors have 32 bytes, and config.json describes about 2,240 bytes",
+    )
+
+
+def test_layers_that_are_not_there_are_told(tmp_path: Path) -> None:
+    write_config(tmp_path, TINY_CONFIG | {"num_hidden_layers": 3})
+    write_safetensors(tmp_path / "model.safetensors", TINY_TENSORS)
+    assert finding_of(tmp_path).message.endswith(
+        "it is not complete: there are no tensors of layer 1 and 1 more, and config.json says 3 layers"
+    )
+
+
+@pytest.mark.parametrize("dtype", ["[]", "null", '""', '"BF 16"'])
+def test_a_tensor_without_a_type_is_refused(tmp_path: Path, dtype: str) -> None:
+    write_config(tmp_path)
+    header = f'{{"a": {{"dtype": {dtype}, "shape": [2], "data_offsets": [0, 4]}}}}'
+    write_raw(tmp_path / "model.safetensors", header.encode(), 4)
+    assert finding_of(tmp_path).message.endswith("tensor `a` has no right `dtype`")

@@ -10,6 +10,7 @@ import pytest
 
 from orchestrator.adapters.files import MAX_BYTES, read_text
 from orchestrator.domain.diagnostics import Diagnostic, Span
+from tests.unit.adapters.other_user import as_nobody, open_directory
 
 
 def refused(path: Path) -> Diagnostic:
@@ -66,7 +67,10 @@ def test_a_link_in_a_circle_is_refused(tmp_path: Path) -> None:
     link = tmp_path / "a.yaml"
     link.symlink_to(link)
 
-    assert refused(link).code == "E127"
+    assert (refused(link).code, refused(link).message) == (
+        "E127",
+        "`shown.yaml` is a link that leads round in a circle",
+    )
 
 
 def test_a_named_pipe_does_not_hang(tmp_path: Path) -> None:
@@ -150,17 +154,41 @@ def test_a_name_that_no_system_takes_is_refused() -> None:
     assert refused(Path("x" * 5000)).code == "E127"
 
 
-def test_a_file_without_the_right_to_read_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The super-user may read everything, so the refusal itself is played."""
+def test_a_file_without_the_right_to_read_says_whose_it_is() -> None:
+    with open_directory() as directory:
+        file = directory / "a.yaml"
+        file.write_text("a: 1")
+        file.chmod(0)
+        with as_nobody():
+            finding = refused(file)
+            is_ours = os.geteuid() == file.stat().st_uid
+    said = "give yourself the right: `chmod u+r {0}`" if is_ours else _ANOTHERS
+    assert (finding.code, finding.help) == ("E122", (said.format(file),))
 
-    def refuse(*_: object) -> int:
-        raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(os, "open", refuse)
+_ANOTHERS = "`{0}` is another user's: run as that user, or have them `chmod o+r {0}`"
 
-    finding = refused(tmp_path / "a.yaml")
 
-    assert (finding.code, finding.help) == ("E122", ("give yourself the right: `chmod u+r shown.yaml`",))
+def test_a_file_of_ones_own_without_the_right_to_read_says_how_to_get_it() -> None:
+    with open_directory() as directory:
+        directory.chmod(0o777)
+        file = directory / "a file.yaml"
+        with as_nobody():
+            file.write_text("a: 1")
+            file.chmod(0)
+            finding = refused(file)
+    assert (finding.code, finding.help) == ("E122", (f"give yourself the right: `chmod u+r '{file}'`",))
+
+
+def test_a_directory_that_bars_the_way_is_named() -> None:
+    with open_directory() as directory:
+        (directory / "closed" / "deep").mkdir(parents=True)
+        (directory / "closed").chmod(0)
+        with as_nobody():
+            finding = refused(directory / "closed" / "deep" / "a.yaml")
+    assert (finding.code, finding.message) == ("E122", "`shown.yaml` may not be read")
+    assert finding.notes == (f"the directory `{directory / 'closed'}` may not be entered",)
+    assert "+x " in finding.help[0]
 
 
 def test_a_disk_that_fails_while_reading_is_a_finding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -241,6 +241,58 @@ def test_a_server_that_hides_the_length_of_its_files_is_told(hub: Hub) -> None:
     assert failure_of(hub).message.endswith("it does not say how long its files are")
 
 
+def test_a_model_that_was_not_uploaded_whole_is_a_finding(hub: Hub, tmp_path: Path) -> None:
+    (tmp_path / "sharded" / "model.safetensors.index.json").unlink()
+    (tmp_path / "sharded" / "model-00002-of-00002.safetensors").unlink()
+    finding = finding_of(hub, "org/sharded")
+    assert (finding.code, finding.message) == (
+        "E304",
+        "the hub's `org/sharded` is not complete: of its files `model-00002-of-00002.safetensors` is missing",
+    )
+    write_safetensors(tmp_path / "tiny" / "model.safetensors", {"model.norm.weight": ("BF16", (16,))})
+    assert finding_of(hub, "org/tiny").message.endswith("32 bytes, and config.json describes about 2,240 bytes")
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "note"),
+    [
+        ("http://127.0.0.1:99999", "`http://127.0.0.1:99999`: port out of range 0-65535"),
+        ("http://127.0.0.1:0", "`http://127.0.0.1:0`: it names no host"),
+        ("http://[::1", "`http://[::1`: invalid IPv6 URL"),
+        ("\x1b[31m", "`\x1b[31m`: it has characters that no address has"),
+        ("", "``: it does not begin with `https://` or `http://`"),
+        ("me:password@mirror/hf_token", "`mirror`: it does not begin with `https://` or `http://`"),
+        ("https:///models", "`https://`: it names no host"),
+    ],
+)
+def test_an_endpoint_that_is_no_address_is_told(endpoint: str, note: str) -> None:
+    with pytest.raises(OutsideFailure) as caught:
+        read_hub("org/tiny", None, endpoint=endpoint)
+    finding = caught.value.finding
+    assert (finding.code, finding.message) == (
+        "E311",
+        "cannot ask the hub about `org/tiny`: HF_ENDPOINT is no address of a hub",
+    )
+    assert finding.notes == (f"HF_ENDPOINT is {note}",)
+
+
+def test_what_may_be_a_credential_in_an_endpoint_is_not_shown() -> None:
+    with pytest.raises(OutsideFailure) as caught:
+        read_hub("org/tiny", None, endpoint=f"http://127.0.0.1:9/{SECRET}?key={SECRET}", timeout_seconds=5.0)
+    assert caught.value.finding.notes == ("asked http://127.0.0.1:9",)
+
+
+@pytest.mark.parametrize("token", ["é", "hf_a\x1bb", "two words"])
+def test_a_token_that_cannot_be_sent_is_to_blame(hub: Hub, monkeypatch: pytest.MonkeyPatch, token: str) -> None:
+    monkeypatch.setenv("HF_TOKEN", token)
+    finding = failure_of(hub)
+    assert (finding.code, finding.message) == (
+        "E312",
+        "cannot ask the hub about `org/tiny`: the token has characters that no token has",
+    )
+    assert hub.requests == []
+
+
 def in_a_process_of_its_own(code: str, **environment: str) -> str:
     """What a fresh interpreter prints: huggingface_hub reads its environment when it is imported."""
     finished = subprocess.run(
@@ -267,6 +319,18 @@ def test_hf_hub_offline_is_respected(hub: Hub) -> None:
     said = in_a_process_of_its_own(FAIL, HF_ENDPOINT=hub.endpoint, HF_HUB_OFFLINE="1")
     assert said == "E311 cannot ask the hub about `org/tiny`: HF_HUB_OFFLINE is set"
     assert hub.requests == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "why"),
+    [
+        ("HF_ENDPOINT", "http://127.0.0.1:99999", "HF_ENDPOINT is no address of a hub"),
+        ("HF_ENDPOINT", "http://[::1", "HF_ENDPOINT is no address of a hub"),
+        ("HF_HUB_DOWNLOAD_TIMEOUT", "soon", "huggingface_hub does not accept its settings"),
+    ],
+)
+def test_settings_that_break_the_import_are_told_and_print_nothing(name: str, value: str, why: str) -> None:
+    assert in_a_process_of_its_own(FAIL, **{name: value}) == f"E311 cannot ask the hub about `org/tiny`: {why}"
 
 
 def test_without_the_extra_it_says_what_to_install() -> None:

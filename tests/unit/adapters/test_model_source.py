@@ -15,6 +15,7 @@ from orchestrator.domain.diagnostics import Diagnostic
 from orchestrator.domain.model_config import ModelFacts
 from tests.unit.adapters.checkpoint_samples import TINY_WEIGHTS, write_config, write_tiny_model
 from tests.unit.adapters.loopback_hub import COMMIT, Hub, running_hub
+from tests.unit.adapters.other_user import as_nobody, open_directory
 
 SHIPPED = ("Qwen/Qwen3-32B-AWQ", "Qwen/Qwen3-8B-AWQ", "Qwen/Qwen3-1.7B-FP8")
 
@@ -201,3 +202,15 @@ def test_a_hub_that_does_not_answer_leaves_what_a_name_says(tmp_path: Path) -> N
         closed = hub.endpoint
     said = in_a_process_of_its_own("", "someone/Qwen3-8B-NVFP4", HF_ENDPOINT=closed, HF_HOME=str(tmp_path))
     assert "Qwen/Qwen3-8B as NVFP4 in groups of 16, as its name says; bytes computed; the hub did not answer" in said
+
+
+@pytest.mark.parametrize("model", ["./closed/model", "closed/model"])
+def test_a_directory_that_may_not_be_entered_is_not_said_to_be_missing(model: str) -> None:
+    with open_directory() as directory:
+        write_tiny_model(directory / "closed" / "model")
+        (directory / "closed").chmod(0)
+        with as_nobody():
+            finding = find_model_facts(model, None, offline=True, base_directory=directory)
+        assert isinstance(finding, Diagnostic)
+        assert (finding.code, finding.message) == ("E122", f"`{directory / 'closed' / 'model'}` may not be read")
+        assert finding.notes == (f"the directory `{directory / 'closed'}` may not be entered",)

@@ -197,3 +197,14 @@ def test_a_real_limit_on_file_size_leaves_the_old_file(tmp_path: Path) -> None:
     assert run.stdout == f"cannot write `{path}`: File too large\n"
     assert path.read_text() == OLD
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_pipe_that_only_a_descriptor_names_is_not_written_to() -> None:
+    reading, writing = os.pipe()
+    try:
+        finding = write_generated_file(Path(f"/dev/fd/{writing}"), "text", mark="#")
+    finally:
+        os.close(reading)
+        os.close(writing)
+    assert isinstance(finding, Diagnostic)
+    assert (finding.code, "`--stdout`" in finding.help[0]) == ("E612", True)

@@ -9,6 +9,7 @@ import pytest
 from orchestrator.cli.inventory import read_inventory_option
 from orchestrator.domain.diagnostics import Diagnostic
 from orchestrator.domain.inventory import Inventory
+from tests.unit.adapters.other_user import as_nobody, open_directory
 
 RECORDED = Path(__file__).parents[3] / "configs" / "inventories" / "3xrtx4090.json"
 
@@ -89,3 +90,29 @@ def test_a_long_argument_is_shortened_where_it_is_repeated(value: str) -> None:
     finding = _refusal(value)
 
     assert len(" ".join((finding.message, *finding.notes, *finding.help))) < 1200
+
+
+def test_in_a_working_directory_that_is_gone_the_answer_is_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    finding = _refusal("nope")
+    assert finding.code == "E420"
+    assert finding.notes == ("there is no file `nope` in or from the working directory, which no longer exists",)
+
+
+def test_a_file_in_a_directory_that_may_not_be_entered_is_not_said_to_be_missing() -> None:
+    with open_directory() as directory:
+        (directory / "inventory.json").write_text("{}")
+        directory.chmod(0)
+        with as_nobody():
+            finding = _refusal(str(directory / "inventory.json"))
+    assert finding.code == "E122"
+
+
+def test_a_link_to_nothing_is_called_one(tmp_path: Path) -> None:
+    (tmp_path / "link.json").symlink_to("gone.json")
+    assert _refusal(str(tmp_path / "link.json")).code == "E126"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -206,3 +207,24 @@ def test_a_path_means_the_same_from_the_compose_file_as_from_the_profile(written
 def test_caches_on_the_host_are_seen_from_the_compose_file_and_volumes_keep_their_names() -> None:
     seen = with_paths_seen_from(_deployment("m", Caches(huggingface="./cache", vllm="volume")), Path("compose/p"))
     assert seen.caches == Caches(huggingface="../../profiles/cache", vllm="volume")
+
+
+@pytest.mark.parametrize("output", ["x/", "x/.", "x/..", ""])
+def test_a_name_that_only_a_directory_has_is_no_file(output: str) -> None:
+    result = render("--output", output)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert f"error[E612]: `{output or '.'}` is a directory, not a file to write to" in result.stderr
+    assert not Path("x").exists()
+
+
+def test_a_path_cannot_steer_the_terminal_and_is_spelt_for_the_shell() -> None:
+    odd = "\x1b[31mit's \\ red\u202e.yaml"
+    result = render("--output", odd)
+    assert result.exit_code == 0, result.output
+    assert Path(odd).is_file()
+    assert result.stdout.replace("\n", "").isprintable()
+    assert result.stdout.startswith("wrote \\x1b[31mit's \\ red\\u202e.yaml (3 services)\n")
+    command = result.stdout.splitlines()[-1].replace("docker compose -f", "ls").partition(" up ")[0]
+    environment = {"LC_ALL": "C.UTF-8", "PATH": os.environ["PATH"]}
+    shell = subprocess.run(["bash", "-c", command], capture_output=True, check=False, env=environment)
+    assert shell.returncode == 0, shell.stderr
