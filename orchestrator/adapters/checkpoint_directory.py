@@ -32,9 +32,11 @@ def read_checkpoint_directory(directory: Path, model: str, revision: str | None 
     Without any weights (a directory for `--load-format dummy`) the bytes are computed from config.json: not exact.
     """
     names = _names_in(directory)
-    document = names if isinstance(names, Diagnostic) else read_config(directory)
-    if isinstance(names, Diagnostic) or isinstance(document, Diagnostic):
-        return names if isinstance(names, Diagnostic) else document
+    if isinstance(names, Diagnostic):
+        return names
+    document = read_config(directory)
+    if isinstance(document, Diagnostic):
+        return document
     config = parse_config(document)
     if isinstance(config, Diagnostic):
         return _about(config, directory)
