@@ -16,7 +16,7 @@ from orchestrator.catalog.completeness import missing_files, shortfall
 from orchestrator.catalog.parameters import tensors_from_config
 from orchestrator.catalog.safetensors import PREFIX_BYTES, StoredTensor, header_length, read_header
 from orchestrator.domain.diagnostics import Diagnostic
-from orchestrator.domain.model_config import ModelFacts
+from orchestrator.domain.model_config import ModelConfig, ModelFacts
 
 CONFIG = "config.json"
 QUANTIZATION = "hf_quant_config.json"
@@ -31,22 +31,15 @@ def read_checkpoint_directory(directory: Path, model: str, revision: str | None 
 
     Without any weights (a directory for `--load-format dummy`) the bytes are computed from config.json: not exact.
     """
-    names = _names_in(directory)
-    if isinstance(names, Diagnostic):
-        return names
     document = read_config(directory)
     if isinstance(document, Diagnostic):
         return document
     config = parse_config(document)
     if isinstance(config, Diagnostic):
         return _about(config, directory)
-    tensors = _stored_tensors(directory, names)
+    tensors = _complete_tensors(directory, document, config)
     if isinstance(tensors, Diagnostic):
         return tensors
-    if tensors and (too_little := shortfall(tensors, document, config)):
-        return _broken(directory, f"it is not complete: {too_little}")
-    if not tensors and (others := _other_weights(names)):
-        return _no_safetensors(directory, others)
     return ModelFacts(
         model=model,
         config=config,
@@ -55,6 +48,23 @@ def read_checkpoint_directory(directory: Path, model: str, revision: str | None 
         revision=revision,
         exact=bool(tensors),
     )
+
+
+def _complete_tensors(
+    directory: Path, document: Mapping[str, object], config: ModelConfig
+) -> list[StoredTensor] | Diagnostic:
+    """All tensors of the directory's *.safetensors; none where it holds no weights of any kind."""
+    names = _names_in(directory)
+    if isinstance(names, Diagnostic):
+        return names
+    tensors = _stored_tensors(directory, names)
+    if isinstance(tensors, Diagnostic):
+        return tensors
+    if tensors and (too_little := shortfall(tensors, document, config)):
+        return _broken(directory, f"it is not complete: {too_little}")
+    if not tensors and (others := _other_weights(names)):
+        return _no_safetensors(directory, others)
+    return tensors
 
 
 def read_config(directory: Path) -> Mapping[str, object] | Diagnostic:

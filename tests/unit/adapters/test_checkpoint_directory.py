@@ -235,14 +235,17 @@ def test_a_config_that_is_no_file_is_called_what_it_is(
     assert finding.notes == (f"looked at {tmp_path / 'config.json'}", *([note] if note else []))
 
 
-@pytest.mark.parametrize("barred", [".", "config.json", "model.safetensors"])
-def test_what_may_not_be_read_is_not_said_to_be_missing(barred: str) -> None:
+@pytest.mark.parametrize(
+    ("barred", "blamed"),
+    [(".", "config.json"), ("config.json", "config.json"), ("model.safetensors", "model.safetensors")],
+)
+def test_what_may_not_be_read_is_not_said_to_be_missing(barred: str, blamed: str) -> None:
     with open_directory() as directory:
         write_tiny_model(directory)
         (directory / barred).chmod(0)
         with as_nobody():
             finding = finding_of(directory)
-        assert (finding.code, finding.message) == ("E122", f"`{directory / barred}` may not be read")
+        assert (finding.code, finding.message) == ("E122", f"`{directory / blamed}` may not be read")
 
 
 def test_weights_in_a_directory_that_may_not_be_listed_are_not_said_to_be_none() -> None:
