@@ -14,7 +14,8 @@ _INSTRUCT = ("-instruct", "-it", "-chat")
 
 
 def model_candidates(written: str) -> tuple[str, ...]:
-    """Hub ids to look for: what was written, then models of the catalogue with that name, whoever published them.
+    """Hub ids to look for: what was written, then models of the catalogue with that name, whoever published them, then
+    the name itself with dashes for spaces, which may say that it is a known model in another form.
 
     None where two models are named, or a quantised form that is in no name: its bytes are anybody's guess.
     """
@@ -26,7 +27,7 @@ def model_candidates(written: str) -> tuple[str, ...]:
     found = [known for known in known_models() if _key(known) == wanted]
     tuned = [known for known in known_models() if any(_key(known) == wanted + end for end in _INSTRUCT)]
     as_written = (name,) if " " not in name and name.count("/") == 1 else ()
-    return tuple(dict.fromkeys((*as_written, *found, *tuned)))
+    return tuple(dict.fromkeys((*as_written, *found, *tuned, "-".join(name.split()))))
 
 
 def _has_unnamed_form(remark: str) -> bool:
