@@ -9,7 +9,7 @@ from orchestrator.domain.plan import Rejection
 from orchestrator.domain.profile import KeyPath
 from orchestrator.planner.candidacy import Candidacy, Ground
 from orchestrator.planner.repairs import least_important
-from orchestrator.planner.seats import gib_text, listed, some_listed
+from orchestrator.planner.seats import gib_text, listed
 
 _MOST_NAMED = 20
 """Services of one conflict that are named; the others are counted."""
@@ -23,7 +23,7 @@ def cannot_coexist(ground: Ground, conflict: tuple[Candidacy, ...], *, close: bo
     names = [f"`{each.name}`" for each in conflict]
     places = sorted({place for each in conflict for place in _reach(each)})
     culprit = least_important(conflict)
-    row = some_listed(names)
+    row = listed(names)
     smaller = "" if len(names) < 3 or not minimal else f"; any {_number(len(names) - 1)} of them can"
     start = "too close to call: whether " + row + " fit together" if close else row + " cannot coexist"
     taken_alone = any(each.alone for each in conflict)
@@ -83,7 +83,7 @@ class _Meeting:
         return count
 
     def claims_text(self, names: frozenset[str]) -> str:
-        return some_listed([f"`{name}` {gib_text(claim)}" for name, claim in self.claims.items() if name in names])
+        return listed([f"`{name}` {gib_text(claim)}" for name, claim in self.claims.items() if name in names])
 
 
 def _claim_on(candidacy: Candidacy, place: int) -> int | None:

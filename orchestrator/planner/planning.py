@@ -31,7 +31,7 @@ from orchestrator.planner.repairs import (
     shorter_together,
 )
 from orchestrator.planner.search import is_feasible, minimal_conflict, solve
-from orchestrator.planner.seats import seats_of, some_listed
+from orchestrator.planner.seats import listed, seats_of
 from orchestrator.planner.sizing import Leaning
 from orchestrator.planner.unpriced import unpriced
 
@@ -120,7 +120,7 @@ class _Refusing:
     def _others_too(self, candidacy: Candidacy) -> tuple[str, ...]:
         others = [f"`{each.name}`" for each in self.candidacies if not each.options and each is not candidacy]
         verb = "is" if len(others) == 1 else "are"
-        return (f"{some_listed(others)} {verb} in the way of a plan, too",) if others else ()
+        return (f"{listed(others)} {verb} in the way of a plan, too",) if others else ()
 
     def _placeable(self) -> tuple[Candidacy, ...]:
         return tuple(each for each in self.candidacies if each.options)

@@ -15,7 +15,7 @@ from orchestrator.planner.flag_keys import shown_key, with_values
 from orchestrator.planner.packing import LimitReachedError, Steps
 from orchestrator.planner.problem import LEVELS
 from orchestrator.planner.search import is_feasible
-from orchestrator.planner.seats import listed, some_listed
+from orchestrator.planner.seats import listed
 
 UTILIZATION, LENGTH, TENSOR_PARALLEL = "gpu-memory-utilization", "max-model-len", "tensor-parallel-size"
 
@@ -241,7 +241,7 @@ def shorter_together(members: tuple[Candidacy, ...], company: Company) -> Repair
     if length is None:
         return None
     longest = max(_length(each) for each in members)
-    names = some_listed([f"`{each.name}`" for each in members if _length(each) > length])
+    names = listed([f"`{each.name}`" for each in members if _length(each) > length])
     each_word = " each" if len(members) > 1 else ""
     keys = {_key(each, company, LENGTH) for each in members}
     key = keys.pop() if len(keys) == 1 else LENGTH
@@ -325,7 +325,7 @@ def anywhere_together(conflict: tuple[Candidacy, ...], company: Company) -> Repa
     repaired = _unpinned(conflict, pinned[:low], free)
     if high < 2 or not company.fits_with(*repaired):
         return None
-    names = some_listed([f"`{each.name}`" for each in conflict if each in pinned[:low]])
+    names = listed([f"`{each.name}`" for each in conflict if each in pinned[:low]])
     return Repair(text=f"leave `gpus:` of {names} out: there is room for them without", repaired=repaired)
 
 
@@ -358,7 +358,7 @@ def _leave_out_text(
     given_up: list[Candidacy], conflict: tuple[Candidacy, ...], rest: tuple[Candidacy, ...], company: Company
 ) -> str:
     """Where priorities decide, who; where they do not, that they do not."""
-    names = some_listed([f"`{each.name}` (priority {each.profile.priority})" for each in given_up])
+    names = listed([f"`{each.name}` (priority {each.profile.priority})" for each in given_up])
     highest = max(each.profile.priority for each in given_up)
     equals = [each for each in rest if each.profile.priority == highest]
     if not equals:
@@ -372,7 +372,7 @@ def _leave_out_text(
 
 def _any_of(choices: list[Candidacy]) -> str:
     names = [f"`{each.name}`" for each in choices]
-    return listed(names) if len(names) < 2 else f"{'either' if len(names) == 2 else 'any one'} of {some_listed(names)}"
+    return listed(names) if len(names) < 2 else f"{'either' if len(names) == 2 else 'any one'} of {listed(names)}"
 
 
 def least_important(conflict: tuple[Candidacy, ...]) -> Candidacy:

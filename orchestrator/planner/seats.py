@@ -89,19 +89,15 @@ def _label(host: Host, gpu: Gpu, *, several: bool) -> str:
     return f"GPU {gpu.index}{slice_words}" + (f" of {host.name}" if several else "")
 
 
-def listed(words: Iterable[str], joint: str = "and") -> str:
-    """`a`, `a and b`, `a, b and c`."""
-    row = list(words)
-    return row[0] if len(row) == 1 else f"{', '.join(row[:-1])} {joint} {row[-1]}" if row else "none"
-
-
 _MOST_LISTED = 20
 
 
-def some_listed(words: Sequence[str]) -> str:
-    """The first twenty by name, the others as a number."""
-    count = len(words) - _MOST_LISTED
-    return listed(words if count <= 0 else [*words[:_MOST_LISTED], f"{count:,} more"])
+def listed(words: Iterable[str], joint: str = "and") -> str:
+    """`a`, `a and b`, `a, b and c`; the first twenty by name, the others as a number."""
+    row = list(words)
+    if len(row) > _MOST_LISTED:
+        row[_MOST_LISTED:] = [f"{len(row) - _MOST_LISTED:,} more"]
+    return row[0] if len(row) == 1 else f"{', '.join(row[:-1])} {joint} {row[-1]}" if row else "none"
 
 
 def gib_text(size_bytes: float) -> str:

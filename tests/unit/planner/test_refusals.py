@@ -415,3 +415,9 @@ def _tenant(name: str, claim: int) -> Tenant:
     return Tenant(
         name=name, options=tuple(Option(gpus=(gpu,), shares=(share,), least=1, ceiling=1) for gpu in range(4))
     )
+
+
+def test_many_gpus_are_named_up_to_twenty_and_then_counted() -> None:
+    assert listed(["a"]) == "a"
+    assert listed(["a", "b", "c"], "or") == "a, b or c"
+    assert listed(f"GPU {index}" for index in range(64)).endswith("GPU 18, GPU 19 and 44 more")
