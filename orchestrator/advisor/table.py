@@ -31,11 +31,6 @@ class Answer:
         """What to tell: the group that takes it, else the one that comes nearest."""
         return self.fit or next((each for each in self.tried if each.verdict is Verdict.TOO_CLOSE), self.tried[0])
 
-    @property
-    def is_close(self) -> bool:
-        """A smaller group than the one that takes it is too close to call."""
-        return any(each.verdict is Verdict.TOO_CLOSE for each in self.tried)
-
 
 @dataclass(frozen=True, kw_only=True)
 class FitTable:

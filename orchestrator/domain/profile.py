@@ -77,21 +77,11 @@ class ServiceProfile:
     places: Places = field(default_factory=lambda: Places(""), compare=False)
     origins: Mapping[str, Places] = field(default_factory=dict, compare=False)
 
-    def flag_key(self, flag: str) -> Span:
-        """Where the name of a flag under `vllm:` was written (the service's file, or the deployment's defaults)."""
-        return self._origin(flag).key(self._path(flag))
-
     def flag_value(self, flag: str) -> Span:
-        """Where the value of a flag under `vllm:` was written."""
-        return self._origin(flag).value(self._path(flag))
-
-    def _origin(self, flag: str) -> Places:
-        return self.origins.get(flag, self.places)
-
-    def _path(self, flag: str) -> KeyPath:
-        origin = self._origin(flag)
+        """Where the value of a flag under `vllm:` was written (the service's file, or the deployment's defaults)."""
+        origin = self.origins.get(flag, self.places)
         defaults: KeyPath = ("defaults", "vllm", flag)
-        return defaults if defaults in origin.keys else ("vllm", flag)
+        return origin.value(defaults if defaults in origin.keys else ("vllm", flag))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

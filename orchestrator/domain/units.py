@@ -39,10 +39,6 @@ class ByteRange:
     def __add__(self, other: ByteRange) -> ByteRange:
         return ByteRange(self.low + other.low, self.expected + other.expected, self.high + other.high)
 
-    def subtracted_from(self, size_bytes: int) -> ByteRange:
-        """What is left of `size_bytes`: the interval turns over."""
-        return ByteRange(size_bytes - self.high, size_bytes - self.expected, size_bytes - self.low)
-
 
 ZERO_BYTES = ByteRange(0, 0, 0)
 

@@ -43,9 +43,8 @@ def test_what_is_shown_of_a_card_that_takes_nothing_is_its_single_card_or_the_cl
         tried = [fit.verdict for fit in answer.tried]
         assert answer.tried[0].group.count == 1
         assert Verdict.STARTS not in tried[:-1]
-        assert answer.is_close == (Verdict.TOO_CLOSE in tried)
         if answer.fit is None:
-            assert answer.shown.verdict is (Verdict.TOO_CLOSE if answer.is_close else Verdict.REFUSES)
+            assert answer.shown.verdict is (Verdict.TOO_CLOSE if Verdict.TOO_CLOSE in tried else Verdict.REFUSES)
 
 
 def test_a_tight_budget_gets_4_bit_on_a_t4_and_quality_8_bit_on_an_a10g() -> None:

@@ -88,7 +88,9 @@ def test_every_flag_remembers_the_file_it_was_written_in() -> None:
     assert profile.flag_value("gpu-memory-utilization") == Span(
         file="deployment.yaml", line=5, column=29, end_line=5, end_column=32
     )
-    assert profile.flag_key("max-model-len") == Span(file="mini.yaml", line=4, column=3, end_line=4, end_column=16)
+    assert profile.places.key(("vllm", "max-model-len")) == Span(
+        file="mini.yaml", line=4, column=3, end_line=4, end_column=16
+    )
     assert profile.places.value(("model",)).column == 8
     assert profile.places.key(("vllm", "no", "such")) == profile.places.key(("vllm",))
     assert ("vllm",) in profile.places.keys
