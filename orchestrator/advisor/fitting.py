@@ -156,7 +156,7 @@ def judge(form: Form, group: CardGroup, question: Question) -> Fit:
         return Fit(form=form, group=group, verdict=Verdict.REFUSES, reason=reason, help=error.help, problems=problems)
     settings = resolve_settings(vllm=flags, release=release, facts=form.facts, gpu=gpu)
     wanted = Requirements(full_length_requests=question.full_length_requests)
-    priced = footprint(settings=settings, facts=form.facts, gpu=gpu, release=release, requirements=wanted)
+    priced = footprint(settings=settings, facts=form.facts, gpu=gpu, requirements=wanted)
     utilization, prediction = _predicted(priced, gpu)
     verdict, reason = _verdict(priced, prediction, gpu, question)
     return Fit(

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from orchestrator.catalog.fields import Fields
 from orchestrator.catalog.layers import MOST_LAYERS, draft_layers, latent_size, layer_groups
 from orchestrator.catalog.quantization import read_quantization
+from orchestrator.catalog.vision_tower import vision_tower
 from orchestrator.domain.diagnostics import Diagnostic
 from orchestrator.domain.model_config import MixtureOfExperts, ModelConfig
 
@@ -131,6 +132,7 @@ def _read(top: Fields, text: Fields) -> ModelConfig:
         rope_theta=_rope_theta(text),
         rope_parameters=_rope_parameters(text),
         is_multimodal=top.has(*_OTHER_SENSES),
+        vision=vision_tower(top),
         draft_layers=draft_layers(text),
         rotary_elements=_rotary_elements(text, head_dim),
     )

@@ -29,6 +29,7 @@ _COUNTS = {
 _TEXTS = {
     "model": "model",
     "vllm_version": "release",
+    "engine": "engine",
     "gpu": "gpu",
     "quantization": "quantization",
     "dtype": "dtype",
@@ -47,7 +48,7 @@ _READ_OTHERWISE = {
     "id", "source", "enforce_eager", "max_concurrency", "outcome", "error", "notes", "confidence", "inferred",
     "activation_includes_graph_estimate",
 }  # fmt: skip
-_NOT_NEEDED = {"engine", "excerpt", "checks"}
+_NOT_NEEDED = {"excerpt", "checks"}
 KNOWN_FIELDS = frozenset({*_NUMBERS, *_COUNTS, *_TEXTS, *_FIGURES, *_FIGURE_COUNTS, *_READ_OTHERWISE, *_NOT_NEEDED})
 _NEIGHBOURS = re.compile(r"co-tenant|two models|two instances|another process|\bbeside\b|2nd instance", re.IGNORECASE)
 _GITHUB = re.compile(r"github:([^\s(#,]+)")

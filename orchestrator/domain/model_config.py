@@ -66,6 +66,17 @@ class Quantization:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class VisionTower:
+    """A vision encoder: its widths in elements, and the patches it reads and tokens it gives of the largest image."""
+
+    hidden_size: int
+    intermediate_size: int
+    is_gated: bool
+    patches_per_image: int
+    tokens_per_image: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelConfig:
     """config.json, normalised. Sizes are in elements, lengths in tokens; `dtype` is `bfloat16`, `float16` or `float32`.
 
@@ -92,6 +103,7 @@ class ModelConfig:
     rope_theta: float | None = None
     rope_parameters: Mapping[str, object] | None = None
     is_multimodal: bool = False
+    vision: VisionTower | None = None
     draft_layers: int = 0
     rotary_elements: int = 0
 

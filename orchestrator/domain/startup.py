@@ -21,12 +21,14 @@ class StartupInputs:
 
     `gpu_total_gib` is the total that CUDA reported. `free_gib` is what was free on the GPU just before the start.
     `release_hint` is the release that the record's author inferred from the form of the log, never from a figure.
+    `engine` is `V0` or `V1`, which narrows the releases.
     `has_neighbours` says that other processes held memory of the same GPU.
     """
 
     model: str | None = None
     release: str | None = None
     release_hint: str | None = None
+    engine: str | None = None
     gpu: str | None = None
     gpu_total_gib: float | None = None
     gpu_count: int | None = None

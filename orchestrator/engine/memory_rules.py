@@ -37,6 +37,7 @@ class Sampler(StrEnum):
 
     SORT = "PyTorch sort"
     SORT_OR_FLASHINFER = "PyTorch sort, or FlashInfer where installed"
+    EARLY_FLASHINFER = "FlashInfer before 0.11.1"
     TRITON = "Triton top-k/top-p"
     FLASHINFER = "FlashInfer"
 
@@ -66,6 +67,8 @@ class MemoryRules:
     """The memory rules of a release.
 
     - `v1_engine`: the V1 engine is the default (before: V0, whose profile run follows max-model-len).
+    - `falls_back_to_v0`: V0 is still there, and takes what V1 cannot: cards before Ampere, fp8 KV where FlashAttention
+      has none (`engine/arg_utils.py`, `_is_v1_supported_oracle`).
     - `startup_free_check`: the start is refused unless the free memory covers the budget.
     - `device_wide`: memory of other processes is charged to this instance.
     - `context_in_budget`, `nccl_in_budget`: whether the CUDA context and the communicators count against the budget.
@@ -80,6 +83,7 @@ class MemoryRules:
     since: str
     default_utilization: float = 0.9
     v1_engine: bool = True
+    falls_back_to_v0: bool = False
     startup_free_check: bool = True
     error_names_device: bool = True
     rounds_budget_up: bool = True
@@ -185,6 +189,7 @@ _CHANGES: tuple[tuple[str, dict[str, object]], ...] = (
         "0.8.0",
         {
             "v1_engine": True,
+            "falls_back_to_v0": True,
             "sampler": Sampler.SORT_OR_FLASHINFER,
             "device_wide": True,
             "context_in_budget": True,
@@ -202,8 +207,16 @@ _CHANGES: tuple[tuple[str, dict[str, object]], ...] = (
     ("0.10.0", {"graph_sizes_follow_requests": True}),
     ("0.10.1", {"frees_old_chunks": False}),
     ("0.10.2", {"fixed_kv_bytes": True}),
-    ("0.11.0", {"nccl_in_budget": False, "full_graphs": True, "sampler": Sampler.SORT}),
-    ("0.11.1", {"flashinfer_workspace_mib": 394, "caps_tokens_by_requests": True, "coarse_graph_steps": True}),
+    ("0.11.0", {"nccl_in_budget": False, "full_graphs": True, "falls_back_to_v0": False}),
+    (
+        "0.11.1",
+        {
+            "flashinfer_workspace_mib": 394,
+            "caps_tokens_by_requests": True,
+            "coarse_graph_steps": True,
+            "sampler": Sampler.SORT,
+        },
+    ),
     ("0.13.0", {"frees_old_chunks": True}),
     ("0.14.0", {"rounds_budget_up": True, "error_names_device": True, "auto_max_model_len": True}),
     ("0.17.0", {"sampler": Sampler.TRITON, "performance_mode": True}),
@@ -236,6 +249,10 @@ def _epochs() -> Iterable[tuple[Release, MemoryRules]]:
     for since, changes in _CHANGES:
         rules = replace(rules, since=since, **changes)  # type: ignore[arg-type]
         yield Release.of(since), rules
+
+
+LAST_V0 = Release.of("0.7.3")
+"""The release whose rules the V0 engine keeps wherever a later one falls back to it."""
 
 
 @lru_cache(maxsize=1)

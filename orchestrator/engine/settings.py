@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from orchestrator.domain.inventory import Gpu
 from orchestrator.domain.model_config import LayerKind, ModelFacts
@@ -12,21 +13,27 @@ from orchestrator.domain.release import Release
 from orchestrator.domain.units import GIB
 from orchestrator.engine.block_sizes import default_block_size
 from orchestrator.engine.canonical import canonical_flags
-from orchestrator.engine.flag_values import Flags, fraction, integer, number, positive_integer, switch, text
+from orchestrator.engine.flag_values import Flags, fraction, integer, mapping, number, positive_integer, switch, text
 from orchestrator.engine.graph_sizes import CudaGraphs, cuda_graphs
-from orchestrator.engine.memory_rules import MemoryRules, memory_rules
+from orchestrator.engine.memory_rules import LAST_V0, MemoryRules, Sampler, memory_rules
 from orchestrator.engine.parallelism import batches_in_flight, own_draft_method, speculative_tokens
 from orchestrator.engine.rope import longest_length
 
 _V0_LONGEST_WITHOUT_CHUNKS = 32768
 _DTYPES = {"half": "float16", "float16": "float16", "bfloat16": "bfloat16", "float": "float32", "float32": "float32"}
 _BF16_SINCE = (8, 0)
+_SIGHTS = ("image", "video")
+_NOTHING_SET: Mapping[str, str] = MappingProxyType({})
+_ENGINE_VARIABLE = "VLLM_USE_V1"
+_V1_SINCE = (8, 0)
+_FP8_KV_ON_V1 = (9, 10)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineSettings:
     """The settings that decide about memory, all resolved.
 
+    `release` is the one whose memory rules count: that of the last V0 engine where the asked one falls back to it.
     `gpu_memory_utilization` is what was asked for (or the release's default). `max_model_len` is the user's or the
     derived one in tokens; `auto_max_model_len` says that vLLM may shorten it. `kv_cache_dtype` is never `auto`.
     `kv_cache_memory_bytes` is None where the release does not know it. `tokens_follow_length`: the batch of the
@@ -51,12 +58,14 @@ class EngineSettings:
     enable_prefix_caching: bool
     tokens_follow_length: bool
     sampler_in_profile: bool
+    sampler: Sampler
     enforce_eager: bool
     graphs: CudaGraphs
     kv_cache_memory_bytes: int | None
     hybrid_kv_cache: bool
     online_quantization: str | None
     loads_vision: bool
+    profiles_vision: bool
     loads_draft_layers: bool
     uses_v2_runner: bool
     batches_in_flight: int = 1
@@ -83,10 +92,27 @@ class _Batch:
     follows_length: bool
 
 
-def resolve_settings(*, vllm: Mapping[str, FlagValue], release: Release, facts: ModelFacts, gpu: Gpu) -> EngineSettings:
-    """Resolve flags and defaults for one service on one kind of GPU; values that make no sense count as not given."""
+def resolve_settings(
+    *,
+    vllm: Mapping[str, FlagValue],
+    release: Release,
+    facts: ModelFacts,
+    gpu: Gpu,
+    environment: Mapping[str, str] = _NOTHING_SET,
+    from_image: bool = True,
+) -> EngineSettings:
+    """Resolve flags and defaults for one service on one kind of GPU; values that make no sense count as not given.
+
+    `environment` holds the variables of the container. `from_image`: vLLM runs from its official image, which has
+    FlashInfer; else nobody knows.
+    """
+    flags = canonical_flags(vllm, release)
+    whose = _whose_rules(flags, release, gpu, environment)
+    return _resolved(flags, whose, facts, gpu, _sampler(memory_rules(whose), from_image=from_image))
+
+
+def _resolved(vllm: Flags, release: Release, facts: ModelFacts, gpu: Gpu, sampler: Sampler) -> EngineSettings:
     rules = memory_rules(release)
-    vllm = canonical_flags(vllm, release)
     longest = max(1, longest_length(facts.config, vllm, release))
     max_model_len, auto = _max_model_len(vllm, rules, longest)
     stages = positive_integer(vllm, "pipeline-parallel-size") or 1
@@ -94,7 +120,6 @@ def resolve_settings(*, vllm: Mapping[str, FlagValue], release: Release, facts: 
     batch = _batch(vllm, rules, gpu, max_model_len)
     dtype = _dtype(vllm, facts, gpu)
     kv_cache_dtype = _kv_cache_dtype(vllm, dtype)
-    eager = switch(vllm, "enforce-eager") is True
     return EngineSettings(
         release=release,
         tensor_parallel_size=positive_integer(vllm, "tensor-parallel-size") or 1,
@@ -112,19 +137,14 @@ def resolve_settings(*, vllm: Mapping[str, FlagValue], release: Release, facts: 
         enable_prefix_caching=_prefix_caching(vllm, facts, rules),
         tokens_follow_length=batch.follows_length,
         sampler_in_profile=rules.v1_engine or not batch.chunked,
-        enforce_eager=eager,
-        graphs=cuda_graphs(
-            vllm=vllm,
-            rules=rules,
-            gpu=gpu,
-            requests=batch.requests,
-            tokens=batch.tokens,
-            architecture=facts.config.architecture,
-        ),
+        sampler=sampler,
+        enforce_eager=switch(vllm, "enforce-eager") is True,
+        graphs=_graphs(vllm, rules, facts, gpu, batch),
         kv_cache_memory_bytes=_fixed_kv_bytes(vllm, rules),
         hybrid_kv_cache=_hybrid_kv_cache(vllm, facts, rules),
         online_quantization=_online_quantization(vllm, facts),
         loads_vision=switch(vllm, "language-model-only") is not True,
+        profiles_vision=_profiles_vision(vllm),
         loads_draft_layers=own_draft_method(vllm),
         uses_v2_runner=v2_runner,
         batches_in_flight=batches_in_flight(vllm, rules, stages, uses_v2_runner=v2_runner),
@@ -142,6 +162,24 @@ def resolve_settings(*, vllm: Mapping[str, FlagValue], release: Release, facts: 
         rope_positions=longest,
         cpu_offload_bytes=int((number(vllm, "cpu-offload-gb") or 0) * GIB),
     )
+
+
+def _whose_rules(vllm: Flags, release: Release, gpu: Gpu, environment: Mapping[str, str]) -> Release:
+    """The last V0 release where this one runs its V0 engine: when told to, before Ampere, and for fp8 KV off Hopper."""
+    if not memory_rules(release).falls_back_to_v0:
+        return release
+    if environment.get(_ENGINE_VARIABLE) is not None:
+        return LAST_V0 if environment[_ENGINE_VARIABLE] == "0" else release
+    capability = gpu.compute_capability
+    if capability is None:
+        return release
+    fp8 = (text(vllm, "kv-cache-dtype") or "").startswith("fp8")
+    return LAST_V0 if capability < _V1_SINCE or (fp8 and capability[0] not in _FP8_KV_ON_V1) else release
+
+
+def _sampler(rules: MemoryRules, *, from_image: bool) -> Sampler:
+    either = rules.sampler is Sampler.SORT_OR_FLASHINFER
+    return Sampler.EARLY_FLASHINFER if either and from_image else rules.sampler
 
 
 def _max_model_len(vllm: Flags, rules: MemoryRules, longest: int) -> tuple[int, bool]:
@@ -167,6 +205,13 @@ def _batch(vllm: Flags, rules: MemoryRules, gpu: Gpu, max_model_len: int) -> _Ba
         tokens = min(tokens, requests * max_model_len)
     return _Batch(
         tokens=tokens, requests=min(requests, tokens), chunked=chunked, follows_length=not chunked and written is None
+    )
+
+
+def _graphs(vllm: Flags, rules: MemoryRules, facts: ModelFacts, gpu: Gpu, batch: _Batch) -> CudaGraphs:
+    architecture = facts.config.architecture
+    return cuda_graphs(
+        vllm=vllm, rules=rules, gpu=gpu, requests=batch.requests, tokens=batch.tokens, architecture=architecture
     )
 
 
@@ -202,6 +247,14 @@ def _hybrid_kv_cache(vllm: Flags, facts: ModelFacts, rules: MemoryRules) -> bool
 
 def _fixed_kv_bytes(vllm: Flags, rules: MemoryRules) -> int | None:
     return positive_integer(vllm, "kv-cache-memory-bytes") if rules.fixed_kv_bytes else None
+
+
+def _profiles_vision(vllm: Flags) -> bool:
+    """Whether the profile run has the vision encoder look at its largest input."""
+    limits = mapping(vllm, "limit-mm-per-prompt")
+    nothing_to_see = bool(limits) and all(limits.get(sense) == 0 for sense in _SIGHTS)
+    skipped = switch(vllm, "language-model-only") is True or switch(vllm, "skip-mm-profiling") is True
+    return not (skipped or nothing_to_see)
 
 
 def _online_quantization(vllm: Flags, facts: ModelFacts) -> str | None:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from orchestrator.domain.model_config import ModelConfig
+from orchestrator.domain.model_config import ModelConfig, VisionTower
 from orchestrator.domain.plan import MemoryTerm, Term
 from orchestrator.domain.release import Release
 from orchestrator.domain.units import GIB, MIB, ByteRange
 from orchestrator.engine.memory_rules import memory_rules
 from orchestrator.engine.settings import EngineSettings
 from orchestrator.memory.constants import (
+    ALLOCATOR_SLACK,
     CONSTANTS,
+    EARLY_VISION_FORWARD,
     EARLY_VISION_PEAK,
     FORWARD,
     MOE_WORKSPACE,
     PACKED_WORKSPACE,
+    VISION_FORWARD,
     VISION_PEAK,
     Constants,
     sampler_parameter,
@@ -23,10 +26,24 @@ _ELEMENT_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
 _COUNT_BYTES = 4
 _SMALLER_VISION_SINCE = Release.of("0.12.0")
 _MASK_SHARE = 1 / 32
+_VISION_ATTENTION_WIDTHS = 7
+_VISION_RESIDUAL_WIDTHS = 4
 
 
 def activation_term(settings: EngineSettings, config: ModelConfig, constants: Constants = CONSTANTS) -> MemoryTerm:
-    """The peak on the worst rank: max(forward, hidden states + sampler) + experts' workspace (+ vision encoder).
+    """The peak on the worst rank: the language model's, or the vision encoder's where that is larger.
+
+    The profile run first has the encoder look at its largest input, then runs the language model while it keeps what
+    the encoder made (`gpu_model_runner.py`, `profile_run`).
+    """
+    peak = _language_peak(settings, config, constants)
+    if config.is_multimodal and settings.profiles_vision:
+        peak = _with_vision(peak, settings, config, constants)
+    return MemoryTerm(term=Term.ACTIVATION, size=peak, in_budget=True, source=_source(settings, config, constants))
+
+
+def _language_peak(settings: EngineSettings, config: ModelConfig, constants: Constants) -> ByteRange:
+    """max(forward, hidden states + sampler) + experts' workspace.
 
     The logits are gathered, so the sampler's share does not shrink with tensor parallelism.
     """
@@ -39,12 +56,44 @@ def activation_term(settings: EngineSettings, config: ModelConfig, constants: Co
         max(forward.expected, hidden + sampler.expected) + stages,
         max(forward.high, hidden + sampler.high) + stages,
     )
-    peak = peak + constants[experts_parameter(config)].of(experts_bytes(settings, config))
-    if config.is_multimodal and settings.loads_vision:
-        peak = peak + constants[vision_parameter(settings)].of(GIB)
-    return MemoryTerm(
-        term=Term.ACTIVATION, size=peak, in_budget=True, source=_source(settings, config, forward, sampler)
+    return peak + constants[experts_parameter(config)].of(experts_bytes(settings, config))
+
+
+def _with_vision(language: ByteRange, settings: EngineSettings, config: ModelConfig, constants: Constants) -> ByteRange:
+    """The larger of both; for a tower that is not known something on top of the language model's."""
+    scale = constants[vision_parameter(settings, config)]
+    if config.vision is None:
+        return language + scale.of(GIB)
+    images = _images_at_once(settings, config.vision)
+    kept = images * config.vision.tokens_per_image * config.hidden_size * _ELEMENT_BYTES.get(settings.dtype, 2)
+    encoder = scale.of(vision_bytes(settings, config))
+    beside = language + ByteRange.exactly(kept)
+    return ByteRange(
+        max(beside.low, encoder.low), max(beside.expected, encoder.expected), max(beside.high, encoder.high)
     )
+
+
+def vision_bytes(settings: EngineSettings, config: ModelConfig) -> float:
+    """The widest tensors of one encoder layer for all images of a batch; 0 for a tower that is not known.
+
+    Ranks share queries, keys and values with their rotated copies, or the hidden states of the MLP; each holds the
+    residual, its norm, the patches and the sum over ranks.
+    """
+    tower = config.vision
+    if tower is None:
+        return 0.0
+    inner = tower.intermediate_size * (3 if tower.is_gated else 2)
+    width = max(_VISION_ATTENTION_WIDTHS * tower.hidden_size, 3 * tower.hidden_size + inner)
+    ranks = settings.tensor_parallel_size if not settings.vision_on_every_rank else 1
+    patches = _images_at_once(settings, tower) * tower.patches_per_image
+    return (
+        patches * (width / ranks + _VISION_RESIDUAL_WIDTHS * tower.hidden_size) * _ELEMENT_BYTES.get(settings.dtype, 2)
+    )
+
+
+def _images_at_once(settings: EngineSettings, tower: VisionTower) -> int:
+    """Images that one batch may hold: one at least, else as many as its tokens have room for."""
+    return max(1, settings.max_num_batched_tokens // tower.tokens_per_image)
 
 
 def sampling_buffers_term(settings: EngineSettings, config: ModelConfig) -> MemoryTerm:
@@ -56,6 +105,16 @@ def sampling_buffers_term(settings: EngineSettings, config: ModelConfig) -> Memo
         size=ByteRange.exactly(size),
         in_budget=memory_rules(settings.release).measures_free_memory_drop,
         source=f"sampling buffers of the V2 runner: {settings.max_num_seqs:,} x {config.vocab_size:,} x 4 bytes",
+    )
+
+
+def slack_term(activation: MemoryTerm) -> MemoryTerm:
+    """What the allocator holds beyond the tensors of the peak, because it is in pieces: on top of the budget."""
+    return MemoryTerm(
+        term=Term.ACTIVATION,
+        size=ALLOCATOR_SLACK.of(activation.size.expected),
+        in_budget=False,
+        source="reserved by the allocator in pieces that do not fit, over the activation peak",
     )
 
 
@@ -82,7 +141,7 @@ def sampled_logits(settings: EngineSettings, config: ModelConfig) -> int:
 
 
 def _sampler_range(settings: EngineSettings, config: ModelConfig, constants: Constants) -> ByteRange:
-    scale = constants[sampler_parameter(memory_rules(settings.release).sampler)]
+    scale = constants[sampler_parameter(settings.sampler)]
     return scale.of(sampled_logits(settings, config))
 
 
@@ -92,9 +151,12 @@ def experts_parameter(config: ModelConfig) -> str:
     return PACKED_WORKSPACE if packed else MOE_WORKSPACE
 
 
-def vision_parameter(settings: EngineSettings) -> str:
+def vision_parameter(settings: EngineSettings, config: ModelConfig) -> str:
     """The parameter of the vision encoder's peak."""
-    return EARLY_VISION_PEAK if settings.release < _SMALLER_VISION_SINCE else VISION_PEAK
+    early = settings.release < _SMALLER_VISION_SINCE
+    if config.vision is None:
+        return EARLY_VISION_PEAK if early else VISION_PEAK
+    return EARLY_VISION_FORWARD if early else VISION_FORWARD
 
 
 def experts_bytes(settings: EngineSettings, config: ModelConfig) -> float:
@@ -108,14 +170,24 @@ def experts_bytes(settings: EngineSettings, config: ModelConfig) -> float:
     return settings.max_num_batched_tokens * per_token * element
 
 
-def _source(settings: EngineSettings, config: ModelConfig, forward: ByteRange, sampler: ByteRange) -> str:
+def _source(settings: EngineSettings, config: ModelConfig, constants: Constants) -> str:
+    forward = constants[FORWARD].of(forward_bytes(settings, config)).expected
+    sampler = _sampler_range(settings, config, constants)
     words = [
-        f"forward of {settings.max_num_batched_tokens:,} tokens about {forward.expected / MIB:,.0f} MiB",
+        f"forward of {settings.max_num_batched_tokens:,} tokens about {forward / MIB:,.0f} MiB",
         f"sampling {settings.max_num_seqs:,} x {config.vocab_size:,} logits about {sampler.expected / MIB:,.0f} MiB",
     ]
     text = "the larger of " + " and ".join(words) if sampler.high else words[0]
     if config.moe is not None:
         text += f", workspace of {config.moe.experts_per_token} experts a token"
-    if config.is_multimodal and settings.loads_vision:
-        text += ", vision encoder at its largest input"
+    if config.is_multimodal and settings.profiles_vision:
+        text += _vision_source(settings, config, constants)
     return text
+
+
+def _vision_source(settings: EngineSettings, config: ModelConfig, constants: Constants) -> str:
+    if config.vision is None:
+        return ", vision encoder at its largest input"
+    encoder = constants[vision_parameter(settings, config)].of(vision_bytes(settings, config)).expected
+    patches = _images_at_once(settings, config.vision) * config.vision.patches_per_image
+    return f"; or the vision encoder over {patches:,} patches, about {encoder / MIB:,.0f} MiB"

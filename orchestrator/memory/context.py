@@ -12,6 +12,7 @@ from orchestrator.engine.memory_rules import memory_rules
 from orchestrator.engine.settings import EngineSettings
 from orchestrator.memory.constants import (
     COMMUNICATORS_NVLINK,
+    COMMUNICATORS_NVLINK_EACH,
     COMMUNICATORS_PCIE,
     COMMUNICATORS_STAGES,
     CONSTANTS,
@@ -69,6 +70,8 @@ def context_term(settings: EngineSettings, gpu: Gpu) -> MemoryTerm:
     size, words = CONTEXT_ONE_GPU, ["CUDA context"]
     if not rules.nccl_in_budget and between in _COMMUNICATORS:
         size = size + _COMMUNICATORS[between]
+        if between is Fabric.NVLINK:
+            size = size + COMMUNICATORS_NVLINK_EACH * settings.tensor_parallel_size
         words.append(f"communicators ({between})")
     if rules.handles_before_snapshot:
         size = size + HANDLES

@@ -7,9 +7,8 @@ from orchestrator.domain.inventory import Gpu
 from orchestrator.domain.model_config import ModelFacts
 from orchestrator.domain.plan import Footprint, KvCacheLayout, MemoryTerm
 from orchestrator.domain.profile import Requirements
-from orchestrator.domain.release import Release
 from orchestrator.engine.settings import EngineSettings
-from orchestrator.memory.activation import activation_term, sampling_buffers_term
+from orchestrator.memory.activation import activation_term, sampling_buffers_term, slack_term
 from orchestrator.memory.constants import CONSTANTS, Constants
 from orchestrator.memory.context import context_term, late_term, non_torch_term
 from orchestrator.memory.graphs import graphs_term
@@ -23,7 +22,6 @@ def footprint(
     settings: EngineSettings,
     facts: ModelFacts,
     gpu: Gpu,
-    release: Release,
     requirements: Requirements,
     constants: Constants = CONSTANTS,
 ) -> Footprint:
@@ -41,7 +39,7 @@ def footprint(
         max_model_len=settings.max_model_len,
         kv_required_bytes=layout.bytes_for(tokens, max(1.0, requirements.full_length_requests)),
         fixed_kv_bytes=_fixed_kv_bytes(settings, layout),
-        release=release,
+        release=settings.release,
         fits_any_length=settings.auto_max_model_len,
         longest_priced_len=settings.max_model_len if settings.tokens_follow_length else None,
     )
@@ -55,10 +53,12 @@ def _fixed_kv_bytes(settings: EngineSettings, layout: KvCacheLayout) -> int | No
 
 def _terms(settings: EngineSettings, facts: ModelFacts, gpu: Gpu, constants: Constants) -> tuple[MemoryTerm, ...]:
     config = facts.config
+    activation = activation_term(settings, config, constants)
     terms = (
         weights_term(settings, facts, gpu),
         lora_term(settings, config),
-        activation_term(settings, config, constants),
+        activation,
+        slack_term(activation),
         graphs_term(settings, config, constants),
         non_torch_term(settings, gpu, constants),
         sampling_buffers_term(settings, config),

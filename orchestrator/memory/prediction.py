@@ -214,21 +214,16 @@ def _length_check(fp: Footprint, kv_cache: ByteRange) -> _Check:
 
 
 def _late_check(fp: Footprint, utilization: float, free_bytes: int) -> _Check:
-    """What comes on top of a budget that the KV cache has filled: context, graphs that nobody reserved, late kernels.
-
-    The terms err independently, so they are sure to fit when their expectations and the root of the sum of squares of
-    their errors do.
-    """
+    """What comes on top of a budget that the KV cache has filled: context, unreserved graphs, late kernels."""
     if fp.fixed_kv_bytes is not None:
         return _Check(verdict=Verdict.STARTS, reason="")
-    rules, late = _rules(fp), [term.size for term in fp.terms if not term.in_budget]
-    likely = sum(size.expected for size in late) + math.hypot(*(size.high - size.expected for size in late))
+    rules = _rules(fp)
     left = [min(size, free_bytes) - rules.budget(size, utilization) for size in _bounds(fp.cuda_total)]
     reason = (
         f"out of memory after the profile run: {_gib_span(fp.outside.low, fp.outside.high)} for CUDA context, graphs"
         f" and late workspaces come on top of the budget, which leaves {as_gib(left[1]):.2f} GiB"
     )
-    return _judged(sure=likely <= min(left), possible=fp.outside.low <= max(left), reason=reason)
+    return _judged(sure=fp.outside.high <= min(left), possible=fp.outside.low <= max(left), reason=reason)
 
 
 def _judged(*, sure: bool, possible: bool, reason: str) -> _Check:

@@ -172,7 +172,7 @@ def _counts(ground: Ground, candidacy: Candidacy) -> Iterator[str]:
 
 
 def _terms(candidacy: Candidacy, nearest: Refusal | None) -> Iterator[str]:
-    """The sum of one worker, on the safe side; it adds up to what is asked for."""
+    """The sum of one worker; it adds up to what is asked for, with what being sure takes as a term of its own."""
     size = None if nearest is None else candidacy.sizes.get(nearest.place)
     if size is None or nearest is None:
         return
@@ -185,11 +185,11 @@ def _terms(candidacy: Candidacy, nearest: Refusal | None) -> Iterator[str]:
         return
     sums: dict[str, int] = {}
     for term in priced.terms:
-        sums[term.term.value] = sums.get(term.term.value, 0) + term.size.high
+        sums[term.term.value] = sums.get(term.term.value, 0) + term.size.expected
     sums[f"KV cache for {priced.max_model_len:,} tokens"] = priced.fixed_kv_bytes or priced.kv_required_bytes
     rest = size.needed_bytes - sum(sums.values())
     if rest > 0:
-        sums["for a utilization in steps of 0.001 and what is not known of the card's total"] = rest
+        sums["to be sure, for what may be larger"] = rest
     texts = gib_texts_that_add_up(tuple(sums.values()))
     yield f"one worker: {', '.join(f'{text} {name}' for text, name in zip(texts, sums, strict=True))}"
 

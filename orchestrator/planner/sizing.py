@@ -73,10 +73,10 @@ def size_on(
     seat: Seat, profile: ServiceProfile, facts: ModelFacts, release: Release, leaning: Leaning = Leaning.PESSIMISTIC
 ) -> Size:
     """Price a worker of the service on a GPU of this kind."""
-    settings = resolve_settings(vllm=profile.vllm, release=release, facts=facts, gpu=seat.kind)
-    priced = footprint(
-        settings=settings, facts=facts, gpu=seat.kind, release=release, requirements=profile.requirements
+    settings = resolve_settings(
+        vllm=profile.vllm, release=release, facts=facts, gpu=seat.kind, environment=profile.environment
     )
+    priced = footprint(settings=settings, facts=facts, gpu=seat.kind, requirements=profile.requirements)
     if leaning is Leaning.OPTIMISTIC:
         priced = optimistic(priced)
     share = _share(priced, profile)

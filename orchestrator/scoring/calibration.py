@@ -1,8 +1,8 @@
 """The constants of the memory model, fitted again from records, and the check that leaves whole sources out.
 
-A parameter starts from its prior, which reasoning gives. Records move its expectation to their median, and draw its
-interval from the prior's bounds to what they show, the more sources agree the closer. What lies far outside the prior
-tells of something else and is passed over.
+A parameter starts from its prior, which reasoning gives. Its expectation is the median of what each source says, with
+the prior as one source more, and its interval is drawn from the prior's bounds to what records show, the more sources
+agree the closer. What lies far outside the prior tells of something else and is passed over.
 """
 
 from __future__ import annotations
@@ -11,17 +11,18 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from orchestrator.domain.model_config import ModelFacts
+from orchestrator.domain.model_config import ModelConfig, ModelFacts
 from orchestrator.domain.plan import Term
 from orchestrator.domain.startup import StartupFigures, StartupRecord
 from orchestrator.domain.units import GIB, MIB
-from orchestrator.engine.memory_rules import memory_rules
+from orchestrator.engine.settings import EngineSettings
 from orchestrator.memory.activation import (
     experts_bytes,
     experts_parameter,
     forward_bytes,
     hidden_bytes,
     sampled_logits,
+    vision_bytes,
     vision_parameter,
 )
 from orchestrator.memory.constants import (
@@ -41,6 +42,7 @@ from orchestrator.scoring.pricing import Price, Variant, price
 from orchestrator.scoring.report import FindModel
 
 _FAR = 1.5
+_CLEARLY = 1.1
 
 PRIORS: Constants = {parameter.name: parameter.prior for parameter in PARAMETERS}
 
@@ -80,12 +82,16 @@ def _scale(parameter: Parameter, found: Sequence[Sample]) -> Scale:
     if not near:
         return prior
     values = sorted(sample.value for sample in near)
-    share = 1 / (1 + len({sample.source_group for sample in near}))
+    by_source: dict[str, list[float]] = {}
+    for sample in near:
+        by_source.setdefault(sample.source_group, []).append(sample.value)
+    share = 1 / (1 + len(by_source))
     low = values[0] + min(0.0, prior.low - values[0]) * share
     high = values[-1] + max(0.0, prior.high - values[-1]) * share
     if parameter.is_either:
         return Scale(low=min(low, prior.low), expected=prior.expected, high=max(prior.expected, high))
-    return Scale(low=low, expected=median(values), high=high)
+    expected = median([prior.expected, *(median(said) for said in by_source.values())])
+    return Scale(low=min(low, expected), expected=expected, high=max(high, expected))
 
 
 def _of_record(record: StartupRecord, find_model: FindModel) -> Iterator[Sample]:
@@ -134,14 +140,23 @@ def _activation(printed: StartupFigures, priced: Price, facts: ModelFacts) -> tu
     if settings.pipeline_parallel_size > 1:
         return FORWARD, (peak - 2 * hidden) / forward
     logits = sampled_logits(settings, config)
-    sampler = sampler_parameter(memory_rules(settings.release).sampler)
+    sampler = sampler_parameter(settings.sampler)
     sampling = hidden + PRIORS[sampler].expected * logits
     dense = max(PRIORS[FORWARD].expected * forward, sampling)
-    if config.is_multimodal and settings.loads_vision:
-        return (vision_parameter(settings), (peak - dense) / GIB) if config.moe is None else None
+    if config.is_multimodal and settings.profiles_vision:
+        return _vision(settings, config, peak, dense)
     if config.moe is not None:
         return experts_parameter(config), (peak - dense) / experts_bytes(settings, config)
     return (sampler, (peak - hidden) / logits) if sampling >= dense and logits else (FORWARD, peak / forward)
+
+
+def _vision(settings: EngineSettings, config: ModelConfig, peak: float, dense: float) -> tuple[str, float] | None:
+    """What the encoder took; nothing is told of it where the language model alone may have made the peak."""
+    name = vision_parameter(settings, config)
+    if config.vision is None:
+        return (name, (peak - dense) / GIB) if config.moe is None else None
+    above = dense + PRIORS[experts_parameter(config)].high * experts_bytes(settings, config)
+    return (name, peak / vision_bytes(settings, config)) if peak > above * _CLEARLY else None
 
 
 def _peak(printed: StartupFigures, priced: Price, *, is_plain: bool) -> float | None:

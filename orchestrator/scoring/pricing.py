@@ -17,10 +17,11 @@ from orchestrator.engine.settings import EngineSettings, resolve_settings
 from orchestrator.memory.constants import CONSTANTS, Constants
 from orchestrator.memory.footprint import footprint
 from orchestrator.memory.prediction import budget_bytes, predict
-from orchestrator.scoring.record_flags import recorded_flags
+from orchestrator.scoring.record_flags import names_an_image, recorded_flags
 from orchestrator.scoring.record_gpu import PossibleGpu, possible_gpus
 from orchestrator.scoring.record_release import possible_releases
 
+_ENVIRONMENT_OF_ENGINE = {"V0": {"VLLM_USE_V1": "0"}}
 SCORED_TERMS = (Term.WEIGHTS, Term.ACTIVATION, Term.NON_TORCH, Term.CUDA_GRAPHS)
 
 
@@ -102,12 +103,18 @@ class _Reader:
     constants: Constants
 
     def variant(self, release: Release, gpu: PossibleGpu) -> Variant:
-        settings = resolve_settings(vllm=self.flags, release=release, facts=self.facts, gpu=gpu.gpu)
+        settings = resolve_settings(
+            vllm=self.flags,
+            release=release,
+            facts=self.facts,
+            gpu=gpu.gpu,
+            environment=_ENVIRONMENT_OF_ENGINE.get(self.inputs.engine or "", {}),
+            from_image=names_an_image(self.inputs.other_flags),
+        )
         taken = footprint(
             settings=settings,
             facts=self.facts,
             gpu=gpu.gpu,
-            release=release,
             requirements=Requirements(),
             constants=self.constants,
         )

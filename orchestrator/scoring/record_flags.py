@@ -13,6 +13,7 @@ from orchestrator.domain.startup import StartupInputs
 _DRAFT_TOKENS = re.compile(r"\bmtp\b\D{0,3}(\d+)", re.IGNORECASE)
 _ADAPTER_SLOTS = re.compile(r"\bLoRA\b\D{0,5}(\d+) slots?", re.IGNORECASE)
 _ADAPTERS = re.compile(r"\bLoRA\b", re.IGNORECASE)
+_IMAGE = re.compile(r"\bimage\b|\bdocker\b|vllm/vllm-openai", re.IGNORECASE)
 _NUMBER = re.compile(r"[-+]?\d+(\.\d+)?")
 _DASHES = re.compile(r"(?<!\S)(?<!\bno )(--?[A-Za-z][\w.-]*)(?:[= ]+(?!-{1,2}[A-Za-z])('[^']*'|\"[^\"]*\"|[^\s,;]+))?")
 _SHORT = {"tp": "tensor-parallel-size", "pp": "pipeline-parallel-size", "dp": "data-parallel-size"}
@@ -35,6 +36,11 @@ def recorded_flags(inputs: StartupInputs, facts: ModelFacts) -> Mapping[str, Fla
         if online is not None:
             flags["quantization"] = online[1]
     return flags
+
+
+def names_an_image(other_flags: str) -> bool:
+    """Whether a record says that vLLM ran from a container image."""
+    return _IMAGE.search(other_flags) is not None
 
 
 def _fields(inputs: StartupInputs) -> Iterator[tuple[str, FlagValue]]:

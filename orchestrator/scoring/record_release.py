@@ -6,6 +6,7 @@ import re
 
 from orchestrator.domain.release import Release
 from orchestrator.domain.startup import StartupInputs
+from orchestrator.engine.memory_rules import memory_rules
 from orchestrator.engine.releases import KNOWN_RELEASES, closest_known, release_after
 
 _ANY_VERSION = r"(\d+)\.(\d+)(?:\.(\d+))?(?:\.(post\d+|\d+))?"
@@ -36,11 +37,12 @@ def possible_releases(inputs: StartupInputs, architecture: str) -> tuple[Release
     """The known releases that a record may be of, oldest first, or why none is.
 
     A development version lies between two releases, so it may be like either. A record without a release may be of
-    any that has the model's architecture.
+    any that has the model's architecture and the engine.
     """
     written = inputs.release or inputs.release_hint
     if written is None:
-        return tuple(each for each in KNOWN_RELEASES if each >= first_release(architecture))
+        first = first_release(architecture)
+        return tuple(each for each in KNOWN_RELEASES if each >= first and _has_engine(each, inputs.engine))
     if _FORK.search(written):
         return f"vLLM `{written}` is a fork or patched: its rules are not known"
     found = _named(written)
@@ -53,6 +55,12 @@ def possible_releases(inputs: StartupInputs, architecture: str) -> tuple[Release
 
 def first_release(architecture: str) -> Release:
     return Release.of(_FIRST_BY_ARCHITECTURE.get(architecture, KNOWN_RELEASES[0].text))
+
+
+def _has_engine(release: Release, engine: str | None) -> bool:
+    """Whether a release can run that engine without being told to: both came with some."""
+    rules = memory_rules(release)
+    return rules.v1_engine if engine == "V1" else engine != "V0" or not rules.v1_engine or rules.falls_back_to_v0
 
 
 def _named(text: str) -> tuple[Release, ...]:

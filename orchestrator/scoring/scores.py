@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from orchestrator.domain.plan import Term, Verdict
-from orchestrator.domain.startup import Outcome, StartupRecord
+from orchestrator.domain.startup import Outcome, StartupFigures, StartupRecord
 from orchestrator.domain.units import GIB, ByteRange
 from orchestrator.engine.memory_rules import LoggedTokens, memory_rules
 from orchestrator.memory.prediction import logged_tokens
@@ -15,6 +15,9 @@ from orchestrator.scoring.pricing import Price, Variant
 
 PRINTED_ERROR_BYTES = GIB // 200
 """vLLM prints GiB with two decimals: a truth may be off by half a hundredth."""
+
+
+_MORE_THAN_ROUNDING = 1.01
 
 
 class Quantity(StrEnum):
@@ -78,12 +81,12 @@ class Score:
 
 
 def score(record: StartupRecord, price: Price) -> Score:
-    """Compare; figures that the neighbours of a record may have changed are left out."""
+    """Compare; figures that the neighbours of a record may have changed, or that contradict it, are left out."""
     why_not = _not_judged(record, price)
     return Score(
         record=record,
         price=price,
-        comparisons=tuple(_comparisons(record, price)),
+        comparisons=tuple(_comparisons(record, price, of_cache=not why_not)),
         judgement=None if why_not else _judgement(record.figures.outcome, price.verdict),
         not_judged=why_not,
     )
@@ -92,7 +95,16 @@ def score(record: StartupRecord, price: Price) -> Score:
 def _not_judged(record: StartupRecord, price: Price) -> str:
     if record.inputs.has_neighbours and record.inputs.free_gib is None:
         return "other processes held memory of the GPU, and how much is not recorded"
+    if _exceeds_budget(record.figures, price):
+        return "its figures add up to more than its utilization allows: one of them is wrong"
     return ""
+
+
+def _exceeds_budget(printed: StartupFigures, price: Price) -> bool:
+    """Whether the parts of a budget, all printed, are more than the budget that the inputs give."""
+    parts = (printed.weights_gib, printed.activation_gib, printed.non_torch_gib, printed.kv_cache_gib)
+    known = [part for part in parts if part is not None]
+    return len(known) == len(parts) and sum(known) * GIB > price.budget.high * _MORE_THAN_ROUNDING
 
 
 def _judgement(outcome: Outcome, verdict: Verdict) -> Judgement:
@@ -104,7 +116,7 @@ def _judgement(outcome: Outcome, verdict: Verdict) -> Judgement:
     return Judgement.WRONG if started else Judgement.DANGEROUS
 
 
-def _comparisons(record: StartupRecord, price: Price) -> Iterator[Comparison]:
+def _comparisons(record: StartupRecord, price: Price, *, of_cache: bool) -> Iterator[Comparison]:
     figures, terms = record.figures, price.terms
     printed = (
         (Quantity.WEIGHTS, figures.weights_gib, terms[Term.WEIGHTS]),
@@ -119,15 +131,14 @@ def _comparisons(record: StartupRecord, price: Price) -> Iterator[Comparison]:
     for quantity, truth, size in printed:
         if truth is not None and truth >= 0:
             yield _of_bytes(quantity, truth, size, None)
-    undisturbed = not record.inputs.has_neighbours or record.inputs.free_gib is not None
-    if undisturbed and figures.kv_cache_gib is not None:
+    if of_cache and figures.kv_cache_gib is not None:
         yield _of_bytes(Quantity.KV_CACHE, figures.kv_cache_gib, price.kv_cache, price.budget.expected)
     tokens = printed_tokens(record)
     if tokens is None:
         return
     if figures.kv_cache_gib is not None and figures.kv_cache_gib > 0:
         yield _given_memory(price.variants, figures.kv_cache_gib, tokens)
-    if undisturbed:
+    if of_cache:
         low, expected, high = price.kv_tokens
         yield Comparison(
             quantity=Quantity.TOKENS, truth=tokens, expected=expected, low=low, high=high, printed_error=0.0

@@ -31,7 +31,7 @@ def estimate(facts: ModelFacts, gpu: Gpu) -> Prediction:
     """All that is asked about one service on one kind of GPU."""
     settings = resolve_settings(vllm=FLAGS, release=RELEASE, facts=facts, gpu=gpu)
     requirements = Requirements(full_length_requests=1.0)
-    priced = footprint(settings=settings, facts=facts, gpu=gpu, release=RELEASE, requirements=requirements)
+    priced = footprint(settings=settings, facts=facts, gpu=gpu, requirements=requirements)
     smallest_utilization(priced)
     granted = largest_utilization(priced, gpu.free_bytes)
     return predict(priced, granted, gpu.free_bytes)

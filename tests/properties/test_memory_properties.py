@@ -76,7 +76,7 @@ def footprints(draw: st.DrawFn, flags: st.SearchStrategy[dict[str, FlagValue]]) 
     facts, gpu, release = draw(models()), draw(cards), draw(st.sampled_from(KNOWN_RELEASES))
     resolved = resolve_settings(vllm=draw(flags), release=release, facts=facts, gpu=gpu)
     wanted = Requirements(full_length_requests=draw(st.floats(0, 8)))
-    return footprint(settings=resolved, facts=facts, gpu=gpu, release=release, requirements=wanted)
+    return footprint(settings=resolved, facts=facts, gpu=gpu, requirements=wanted)
 
 
 plain_flags: st.SearchStrategy[dict[str, FlagValue]] = st.fixed_dictionaries(

@@ -45,7 +45,7 @@ def test_a_form_that_only_cards_without_a_price_take_has_no_cheapest() -> None:
 def test_a_narrow_page_leaves_out_the_smallest_card() -> None:
     table = fit_table([facts_of(QWEN)], QUESTION)
     wide, narrow = (
-        render_fit(table, None, Page(width=width), chosen_cards=False).splitlines()[3] for width in (100, 70)
+        render_fit(table, None, Page(width=width), chosen_cards=False).splitlines()[3] for width in (120, 70)
     )
     assert "smallest" in wide
     assert "smallest" not in narrow

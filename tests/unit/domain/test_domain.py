@@ -19,7 +19,13 @@ def test_a_range_that_is_out_of_order_is_refused() -> None:
         ByteRange(2, 1, 3)
 
 
-def test_ranges_add_bound_by_bound() -> None:
+def test_independent_errors_add_as_the_root_of_their_squares() -> None:
+    sizes = [ByteRange(1000, 1300, 1800), ByteRange(1600, 2000, 3200)]
+    assert total(sizes) == ByteRange(3300 - 500, 3300, 3300 + 1300)
+    assert sizes[0] + sizes[1] == ByteRange(2600, 3300, 5000)
+
+
+def test_exact_sizes_add_to_an_exact_size() -> None:
     assert total([ByteRange(1, 2, 4), ByteRange.exactly(10)]) == ByteRange(11, 12, 14)
     assert total([]) == ByteRange.exactly(0)
 

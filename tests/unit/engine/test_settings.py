@@ -10,6 +10,7 @@ from orchestrator.domain.release import Release
 from orchestrator.domain.units import GIB
 from orchestrator.engine import flag_values
 from orchestrator.engine.graph_sizes import CudaGraphs
+from orchestrator.engine.memory_rules import Sampler
 from orchestrator.engine.parallelism import pipeline_stages
 from orchestrator.engine.settings import EngineSettings, resolve_settings
 
@@ -56,6 +57,8 @@ def test_silence_gives_the_defaults_of_the_release() -> None:
         hybrid_kv_cache=True,
         online_quantization=None,
         loads_vision=True,
+        profiles_vision=True,
+        sampler=Sampler.FLASHINFER,
         loads_draft_layers=False,
         uses_v2_runner=True,
         batches_in_flight=2,
@@ -331,3 +334,50 @@ def test_what_takes_memory_beside_the_model_is_read() -> None:
     assert (found.decode_context_parallel_size, found.speculative_tokens) == (2, 3)
     assert (found.state_dtype, found.convolution_dtype) == ("float32", "float16")
     assert settings({"max-loras": 4}).lora_slots == 0
+
+
+@pytest.mark.parametrize(
+    ("release", "capability", "vllm", "environment", "whose"),
+    [
+        ("0.9.2", (7, 5), {}, {}, "0.7.3"),
+        ("0.9.2", (8, 6), {}, {}, "0.9.2"),
+        ("0.9.2", (8, 9), {"kv-cache-dtype": "fp8"}, {}, "0.7.3"),
+        ("0.9.2", (9, 0), {"kv-cache-dtype": "fp8"}, {}, "0.9.2"),
+        ("0.9.2", (9, 0), {}, {"VLLM_USE_V1": "0"}, "0.7.3"),
+        ("0.9.2", (7, 5), {}, {"VLLM_USE_V1": "1"}, "0.9.2"),
+        ("0.9.2", None, {}, {}, "0.9.2"),
+        ("0.11.0", (7, 5), {}, {"VLLM_USE_V1": "0"}, "0.11.0"),
+        ("0.7.2", (7, 5), {}, {}, "0.7.2"),
+    ],
+)
+def test_the_v0_engine_takes_what_v1_could_not_while_both_were_there(
+    release: str,
+    capability: tuple[int, int] | None,
+    vllm: dict[str, FlagValue],
+    environment: dict[str, str],
+    whose: str,
+) -> None:
+    resolved = resolve_settings(
+        vllm=vllm,
+        release=Release.of(release),
+        facts=facts("Qwen/Qwen3-8B"),
+        gpu=gpu(capability),
+        environment=environment,
+    )
+    assert resolved.release == Release.of(whose)
+
+
+@pytest.mark.parametrize(
+    ("release", "from_image", "sampler"),
+    [
+        ("0.10.2", True, Sampler.EARLY_FLASHINFER),
+        ("0.11.0", False, Sampler.SORT_OR_FLASHINFER),
+        ("0.11.1", True, Sampler.SORT),
+        ("0.33.0", False, Sampler.FLASHINFER),
+    ],
+)
+def test_the_image_has_flashinfer_and_other_installations_may(release: str, from_image: bool, sampler: Sampler) -> None:
+    resolved = resolve_settings(
+        vllm={}, release=Release.of(release), facts=facts("Qwen/Qwen3-8B"), gpu=gpu(), from_image=from_image
+    )
+    assert resolved.sampler is sampler

@@ -51,19 +51,25 @@ def facts_of(model: str) -> ModelFacts:
     return facts
 
 
-def settings_for(facts: ModelFacts, gpu: Gpu = ADA_24, release: str = NEWEST, **vllm: FlagValue) -> EngineSettings:
+def settings_for(
+    facts: ModelFacts, gpu: Gpu = ADA_24, release: str = NEWEST, from_image: bool = True, **vllm: FlagValue
+) -> EngineSettings:
     flags = {name.replace("_", "-"): value for name, value in vllm.items()}
-    return resolve_settings(vllm=flags, release=Release.of(release), facts=facts, gpu=gpu)
+    return resolve_settings(vllm=flags, release=Release.of(release), facts=facts, gpu=gpu, from_image=from_image)
 
 
 def footprint_of(
-    facts: ModelFacts, gpu: Gpu = ADA_24, release: str = NEWEST, requests: float = 1.0, **vllm: FlagValue
+    facts: ModelFacts,
+    gpu: Gpu = ADA_24,
+    release: str = NEWEST,
+    requests: float = 1.0,
+    from_image: bool = True,
+    **vllm: FlagValue,
 ) -> Footprint:
     return footprint(
-        settings=settings_for(facts, gpu, release, **vllm),
+        settings=settings_for(facts, gpu, release, from_image, **vllm),
         facts=facts,
         gpu=gpu,
-        release=Release.of(release),
         requirements=Requirements(full_length_requests=requests),
     )
 

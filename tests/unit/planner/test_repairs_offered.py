@@ -97,7 +97,7 @@ def test_a_fixed_cache_that_may_just_fit_names_the_memory_of_the_gpu() -> None:
 
 
 def test_a_default_ceiling_is_to_blame_where_without_it_the_service_might_start() -> None:
-    profile = service("llama", LLAMA, max_model_len=43000)
+    profile = service("llama", LLAMA, max_model_len=44500)
     rejection = refused(planned(box("1xRTX3090"), profile, release="0.11.2"))
     assert (rejection.code, rejection.blame) == ("E506", ("vllm", "gpu-memory-utilization"))
     assert rejection.notes[0].startswith("1 of 1 left too little by `gpu-memory-utilization` of 0.9, short by ")
@@ -105,10 +105,10 @@ def test_a_default_ceiling_is_to_blame_where_without_it_the_service_might_start(
 
 
 def test_a_higher_ceiling_with_a_shorter_length_is_offered_where_the_ceiling_alone_is_not_enough() -> None:
-    profile = service("llama", LLAMA, max_model_len=43000)
+    profile = service("llama", LLAMA, max_model_len=44500)
     inventory = box("1xRTX3090")
     line = next(line for line in refused(planned(inventory, profile, release=OLDER)).help if line.startswith("raise"))
-    found = re.search(r"to ([\d.]+) or more, and lower `max-model-len` from 43000 to (\d+)", line)
+    found = re.search(r"to ([\d.]+) or more, and lower `max-model-len` from 44500 to (\d+)", line)
     assert found is not None
     level, length = float(found[1]), int(found[2])
     assert planned(
@@ -300,7 +300,7 @@ def test_more_than_one_to_leave_out_among_equals_says_that_priorities_choose() -
 
 
 def test_a_quantised_form_of_the_model_is_offered_with_the_length_that_it_allows() -> None:
-    profile = service("q", QWEN_14B, max_model_len=8192, revision="main")
+    profile = service("q", QWEN_14B, max_model_len=16384, revision="main")
     rejection = refused(planned(box("1xT4"), profile))
     line = rejection.help[0]
     found = re.fullmatch(

@@ -132,6 +132,27 @@ def test_figures_that_others_may_have_changed_are_left_out() -> None:
     assert _scored(record(asked={**shared, "free_gib": 78.0})).judgement is Judgement.RIGHT
 
 
+def test_a_record_that_contradicts_itself_is_not_held_against_the_model() -> None:
+    left = 79.19 * 0.95 - 17.7
+    sound, broken = (
+        _scored(record(weights_gib=15.3, activation_gib=2.2, non_torch_gib=0.2, kv_cache_gib=cache))
+        for cache in (left, left + 1.0)
+    )
+    assert sound.judgement is Judgement.RIGHT
+    assert sound.comparison(Quantity.KV_CACHE) is not None
+    assert broken.judgement is None
+    assert broken.not_judged == "its figures add up to more than its utilization allows: one of them is wrong"
+    assert broken.comparison(Quantity.KV_CACHE) is None
+    assert broken.comparison(Quantity.WEIGHTS) is not None
+
+
+def test_an_engine_that_a_record_names_is_the_one_that_is_priced() -> None:
+    asked: dict[str, object] = {"release": "0.10.0", "gpu": "A100 80GB", "gpu_total_gib": 79.15, "max_model_len": 32768}
+    old, new = (_scored(record(asked={**asked, "engine": engine})).price for engine in ("V0", "V1"))
+    assert [each.variants[0].settings.release.text for each in (old, new)] == ["0.7.3", "0.10.0"]
+    assert [each.variants[0].settings.max_num_batched_tokens for each in (old, new)] == [32768, 2048]
+
+
 def test_blocks_stand_for_tokens_and_peaks_with_graphs_inside_are_passed_over() -> None:
     found = _scored(
         record(asked={"block_size": 16}, num_gpu_blocks=100, activation_gib=2.0, activation_includes_graphs=True)
@@ -146,7 +167,7 @@ def test_blocks_stand_for_tokens_and_peaks_with_graphs_inside_are_passed_over() 
         (Outcome.OOM, {}, Judgement.DANGEROUS),
         (Outcome.REFUSED, {"free_gib": 40.0}, Judgement.RIGHT),
         (Outcome.STARTED, {"free_gib": 40.0}, Judgement.WRONG),
-        (Outcome.STARTED, {"free_gib": 75.7}, Judgement.UNDECIDED),
+        (Outcome.STARTED, {"free_gib": 76.8}, Judgement.UNDECIDED),
     ],
 )
 def test_a_verdict_is_judged_by_the_outcome(outcome: Outcome, more: dict[str, object], judgement: Judgement) -> None:
@@ -161,7 +182,7 @@ def _several() -> tuple[Score, ...]:
             record("far", weights_gib=14.0, kv_cache_gib=20.0),
             record("negative", outcome=Outcome.REFUSED, kv_cache_gib=-1.0, asked={"gpu_memory_utilization": 0.2}),
             record("dangerous", outcome=Outcome.OOM),
-            record("unclear", asked={"free_gib": 75.7, "release": None}),
+            record("unclear", asked={"free_gib": 76.8, "release": None}),
             record("wrong", asked={"free_gib": 40.0}),
         )
     )
@@ -229,7 +250,8 @@ def test_a_parameter_without_samples_keeps_its_prior() -> None:
 def test_samples_move_the_expectation_and_draw_the_interval_in_as_sources_agree() -> None:
     prior = PRIORS[MOE_WORKSPACE]
     one = fit([Sample(parameter=MOE_WORKSPACE, value=1.2, source_group="a")])[MOE_WORKSPACE]
-    assert one == Scale(low=1.2 + (prior.low - 1.2) / 2, expected=1.2, high=1.2 + (prior.high - 1.2) / 2)
+    halfway = (prior.expected + 1.2) / 2
+    assert one == Scale(low=1.2 + (prior.low - 1.2) / 2, expected=halfway, high=1.2 + (prior.high - 1.2) / 2)
     two = fit(Sample(parameter=MOE_WORKSPACE, value=1.2, source_group=group) for group in "ab")[MOE_WORKSPACE]
     assert one.low < two.low < two.expected == 1.2 < two.high < one.high
     beyond = fit([Sample(parameter=MOE_WORKSPACE, value=2.0, source_group="a")])[MOE_WORKSPACE]

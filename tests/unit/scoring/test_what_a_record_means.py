@@ -7,7 +7,7 @@ import pytest
 from orchestrator.domain.startup import StartupInputs
 from orchestrator.domain.units import as_gib
 from orchestrator.engine.releases import KNOWN_RELEASES
-from orchestrator.scoring.record_flags import recorded_flags
+from orchestrator.scoring.record_flags import names_an_image, recorded_flags
 from orchestrator.scoring.record_gpu import gpu_class, possible_gpus
 from orchestrator.scoring.record_model import model_candidates
 from orchestrator.scoring.record_release import possible_releases
@@ -42,6 +42,24 @@ def test_a_version_stands_for_the_releases_it_may_be_like(written: str, releases
     found = possible_releases(StartupInputs(release=written), "LlamaForCausalLM")
     assert not isinstance(found, str)
     assert " ".join(map(str, found)) == releases
+
+
+@pytest.mark.parametrize(
+    ("engine", "first", "last"),
+    [("V0", "0.6.0", "0.10.2"), ("V1", "0.8.0", KNOWN_RELEASES[-1].text), (None, "0.6.0", KNOWN_RELEASES[-1].text)],
+)
+def test_without_a_version_the_engine_narrows_the_releases(engine: str | None, first: str, last: str) -> None:
+    found = possible_releases(StartupInputs(engine=engine), "LlamaForCausalLM")
+    assert isinstance(found, tuple)
+    assert (found[0].text, found[-1].text) == (first, last)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_image"),
+    [("image vllm/vllm-openai:v0.10.1", True), ("docker run --gpus all", True), ("--imagery 1, pip install", False)],
+)
+def test_a_record_may_say_that_it_ran_from_an_image(text: str, is_image: bool) -> None:
+    assert names_an_image(text) is is_image
 
 
 def test_without_a_version_every_release_that_knows_the_model_is_possible() -> None:
