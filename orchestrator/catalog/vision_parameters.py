@@ -24,6 +24,16 @@ def _siglip(top: Fields, vision: Fields, hidden_size: int) -> int:
     return vision.integer("num_hidden_layers") * layer + embedding + 2 * width + width * hidden_size + width
 
 
+def _gemma4(top: Fields, vision: Fields, hidden_size: int) -> int:
+    """A ViT with gated MLPs, four norms a layer, norms of queries and keys, and positions per axis (Gemma 4)."""
+    width, inner, patch = _sizes(vision)
+    layer = 4 * width * width + 3 * width * inner + 4 * width + 2 * vision.integer("head_dim")
+    positions = 2 * vision.integer("position_embedding_size", default=10240) * width
+    standardised = 2 * width if vision.boolean("standardize", False) else 0
+    joining = 3 * patch * patch * width + positions + standardised + width * hidden_size
+    return vision.integer("num_hidden_layers") * layer + joining
+
+
 def _pixtral(top: Fields, vision: Fields, hidden_size: int) -> int:
     """A ViT with gated MLPs and a projector that merges patches (Mistral 3)."""
     width, inner, patch = _sizes(vision)
@@ -72,4 +82,11 @@ def _sizes(vision: Fields) -> tuple[int, int, int]:
     return vision.integer("hidden_size"), vision.integer("intermediate_size"), vision.integer("patch_size")
 
 
-_TOWERS = (("gemma3", _siglip), ("mistral3", _pixtral), ("qwen3", _qwen), ("qwen2_5_vl", _qwen_gated), ("kimi", _moon))
+_TOWERS = (
+    ("gemma3", _siglip),
+    ("gemma4", _gemma4),
+    ("mistral3", _pixtral),
+    ("qwen3", _qwen),
+    ("qwen2_5_vl", _qwen_gated),
+    ("kimi", _moon),
+)
