@@ -195,11 +195,28 @@ def _intermediate_size(text: Fields, hidden_size: int) -> int:
     per_layer = text.values.get("intermediate_size")
     if isinstance(per_layer, list):
         return max(text.integers("intermediate_size"), default=1)
+    if text.has("block_ff_dim"):
+        return _adjusted_width(text)
     return text.integer("intermediate_size", "n_inner", "ffn_hidden_size", "ffn_dim", default=default)
 
 
+def _adjusted_width(text: Fields) -> int:
+    """LFM2's MLP: two thirds of what is stated, in whole blocks, unless it is to be taken as it is."""
+    stated = text.integer("block_ff_dim")
+    if not text.boolean("block_auto_adjust_ff_dim", True):
+        return stated
+    scaled = int((text.number("block_ffn_dim_multiplier") or 1.0) * (2 * stated // 3))
+    unit = text.integer("block_multiple_of", default=256)
+    return unit * -(-scaled // unit)
+
+
 _ONE_SHARED_EXPERT = ("llama4",)
-_SHARED_WIDTH = ("shared_expert_intermediate_size", "moe_shared_expert_intermediate_size", "share_expert_dim")
+_SHARED_WIDTH = (
+    "shared_expert_intermediate_size",
+    "moe_shared_expert_intermediate_size",
+    "share_expert_dim",
+    "shared_intermediate_size",
+)
 
 
 def _mixture_of_experts(text: Fields, hidden_size: int) -> MixtureOfExperts | None:

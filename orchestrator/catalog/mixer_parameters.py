@@ -10,9 +10,10 @@ from orchestrator.catalog.recurrent import recurrent_state
 from orchestrator.catalog.safetensors import StoredTensor
 from orchestrator.domain.model_config import LayerKind
 
-_QUERY_KEY_NORMS = ("qwen3", "gemma3", "gemma4", "lfm2", "step3")
+_QUERY_KEY_NORMS = ("qwen3", "gemma3", "gemma4", "lfm2", "step3", "exaone4", "hunyuan_v1", "apertus")
+_NORMS_OF_ALL_HEADS = ("olmo2", "olmo3")
 _QKV_BIAS = ("qwen2",)
-_NO_OUTPUT_BIAS = ("qwen2", "glm")
+_NO_OUTPUT_BIAS = ("qwen2", "glm", "seed_oss")
 _FLOAT32_STATE = ("qwen3_5",)
 _GATED_ATTENTION = ("qwen3_next", "qwen3_5")
 _FULL = LayerKind.FULL_ATTENTION
@@ -45,7 +46,9 @@ def _attention(blueprint: Blueprint, kind: LayerKind, prefix: str, *, keeps: boo
         yield blueprint.plain(prefix + "q_proj.bias", queries + keys + values)
         if not blueprint.is_of(_NO_OUTPUT_BIAS) and not text.has("add_qkv_bias"):
             yield blueprint.plain(prefix + "o_proj.bias", hidden)
-    if blueprint.is_of(_QUERY_KEY_NORMS) or text.boolean("use_qk_norm", False):
+    if blueprint.is_of(_NORMS_OF_ALL_HEADS):
+        yield blueprint.plain(prefix + "q_norm.weight", queries + keys)
+    elif blueprint.is_of(_QUERY_KEY_NORMS) or text.boolean("use_qk_norm", False):
         yield blueprint.plain(prefix + "q_norm.weight", 2 * size if keeps else size)
     if blueprint.family == "gpt_oss" or (kind is not _FULL and text.boolean("add_swa_attention_sink_bias", False)):
         yield blueprint.plain(prefix + "sinks", heads)

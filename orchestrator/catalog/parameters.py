@@ -14,7 +14,7 @@ from orchestrator.domain.model_config import LayerKind, MixtureOfExperts
 
 _FUSED_MLP = ("phi3", "glm", "glm4")
 _PLAIN_MLP = ("phi",)
-_UNGATED_MLP = ("nemotron",)
+_UNGATED_MLP = ("nemotron", "apertus", "arcee")
 _FOUR_NORMS = ("gemma2", "gemma3", "gemma3_text", "gemma4_text", "gemma4_unified_text", "glm4")
 _NORM_BIASES = ("phimoe", "phi")
 _MTP_BY_DEFAULT = ("qwen3_next",)

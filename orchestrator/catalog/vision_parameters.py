@@ -9,7 +9,7 @@ def vision_elements(top: Fields, hidden_size: int) -> int:
     """Parameters of the vision tower and of what joins it to a language model of `hidden_size`; 0 without a vision
     part or for a tower that is not known (the checkpoint's headers then are the only source)."""
     vision = top.nested("vision_config")
-    if vision is None:
+    if vision is None or not vision.has("hidden_size", "depth"):
         return 0
     tower = next((tower for prefix, tower in _TOWERS if top.text("model_type", default="").startswith(prefix)), None)
     return 0 if tower is None else tower(top, vision, hidden_size)
