@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from orchestrator.catalog.fields import Fields
-from orchestrator.catalog.layers import MOST_LAYERS, draft_layers, latent_size, layer_groups
+from orchestrator.catalog.layers import draft_layers, latent_size, layer_count, layer_groups
 from orchestrator.catalog.quantization import read_quantization
 from orchestrator.catalog.vision_tower import vision_tower
 from orchestrator.domain.diagnostics import Diagnostic
@@ -30,17 +30,19 @@ _PLACES = 4
 _TIED_BY_DEFAULT = ("bloom", "cohere", "falcon", "gemma", "gpt2", "gpt_bigcode", "opt", "starcoder2")
 """Families (by prefix) whose output head is the embedding unless config.json says otherwise."""
 
-_STATE_SPACE_FIELDS = (
-    "attn_layer_period",
-    "hybrid_override_pattern",
-    "index_topk",
-    "layers_block_type",
-    "linear_attn_config",
-    "mamba_d_state",
+_UNMODELLED_FIELDS = (
+    "compress_ratios",
+    "index_kpool",
+    "index_types",
+    "layer_group_size",
     "ssm_cfg",
-    "state_size",
+    "sparse_attention_config",
+    "use_sconv",
 )
-"""Fields of layers whose memory is not modelled (state-space layers, sparse-attention indexers)."""
+"""Fields of caches that are not modelled: compressed or pooled ones, and their indexes."""
+
+_UNMODELLED_FAMILIES = ("falcon_mamba", "mamba", "qwen4_exp", "rwkv")
+"""Families without attention, or with caches that their config.json does not show."""
 
 
 def parse_config(config: Mapping[str, object]) -> ModelConfig | Diagnostic:
@@ -68,9 +70,11 @@ def text_part(top: Fields) -> Fields:
 def _unsupported(top: Fields, text: Fields) -> Diagnostic | None:
     if top.boolean("is_encoder_decoder", False):
         return _cannot_size("an encoder-decoder model", "is_encoder_decoder")
-    for name in _STATE_SPACE_FIELDS:
+    for name in _UNMODELLED_FIELDS:
         if text.has(name):
             return _cannot_size("a model with layers whose memory is not modelled", f"{text.path}{name}")
+    if text.text("model_type", default="").startswith(_UNMODELLED_FAMILIES):
+        return _cannot_size("a model with layers whose memory is not modelled", f"{text.path}model_type")
     return None
 
 
@@ -80,8 +84,8 @@ def _cannot_size(what: str, name: str) -> Diagnostic:
         message=f"config.json describes {what}",
         notes=(f"`{name}` says so",),
         help=(
-            "models that `orchestrate` can size are decoders with full, sliding, chunked, latent (MLA) or"
-            " Gated DeltaNet layers",
+            "models that `orchestrate` can size are decoders with full, sliding, chunked or latent (MLA) attention, and"
+            " with Gated DeltaNet, Kimi Delta Attention, Mamba or short-convolution layers beside it",
         ),
     )
 
@@ -100,7 +104,7 @@ def _read(top: Fields, text: Fields) -> ModelConfig:
     family = text.text("model_type", default="")
     dtype = _dtype(text)
     hidden_size = text.integer("hidden_size", "n_embd", "d_model")
-    num_layers = text.integer("num_hidden_layers", "n_layer", "num_layers", "n_layers", most=MOST_LAYERS)
+    num_layers = layer_count(text)
     num_heads = text.integer("num_attention_heads", "n_head", "n_heads", "num_heads")
     num_kv_heads = _num_kv_heads(text, num_heads)
     head_dim = _head_dim(text, hidden_size, num_heads)
@@ -161,7 +165,7 @@ def _attention_kv_heads(text: Fields, num_heads: int) -> int:
     """KV heads of layers without MLA; all heads where nothing is said (multi-head)."""
     if text.boolean("multi_query_attention", False) or text.boolean("multi_query", False):
         return text.integer("multi_query_group_num", "num_kv_heads", default=1)
-    return text.integer("num_key_value_heads", "num_kv_heads", "n_head_kv", default=num_heads)
+    return text.integer("num_key_value_heads", "num_kv_heads", "n_head_kv", "num_attention_groups", default=num_heads)
 
 
 def _head_dim(text: Fields, hidden_size: int, num_heads: int) -> int:
@@ -171,21 +175,50 @@ def _head_dim(text: Fields, hidden_size: int, num_heads: int) -> int:
     return _attention_head_dim(text, hidden_size, num_heads)
 
 
+_HEAD_DIM = ("attention_head_dim", "head_dim", "kv_channels")
+
+
 def _attention_head_dim(text: Fields, hidden_size: int, num_heads: int) -> int:
     """Elements per head of layers without MLA."""
-    if text.has("head_dim", "kv_channels"):
-        return text.integer("head_dim", "kv_channels")
+    if text.has(*_HEAD_DIM):
+        return text.integer(*_HEAD_DIM)
     if hidden_size < num_heads:
         text.problems.append(f"`{text.path}hidden_size` is less than `{text.path}num_attention_heads`")
     return max(1, hidden_size // num_heads)
 
 
 def _intermediate_size(text: Fields, hidden_size: int) -> int:
-    """The width of a dense MLP; of one expert where all layers have experts; GPT-2's default is 4 times hidden."""
+    """The width of a dense MLP (the widest, where they differ); of one expert where all layers have experts; GPT-2's
+    default is 4 times hidden.
+    """
     if text.has("moe_intermediate_size") and not text.has("intermediate_size"):
         return text.integer("moe_intermediate_size")
     default = 4 * hidden_size if text.has("n_embd") else None
+    per_layer = text.values.get("intermediate_size")
+    if isinstance(per_layer, list):
+        return max(text.integers("intermediate_size"), default=1)
+    if text.has("block_ff_dim"):
+        return _adjusted_width(text)
     return text.integer("intermediate_size", "n_inner", "ffn_hidden_size", "ffn_dim", default=default)
+
+
+def _adjusted_width(text: Fields) -> int:
+    """LFM2's MLP: two thirds of what is stated, in whole blocks, unless it is to be taken as it is."""
+    stated = text.integer("block_ff_dim")
+    if not text.boolean("block_auto_adjust_ff_dim", True):
+        return stated
+    scaled = int((text.number("block_ffn_dim_multiplier") or 1.0) * (2 * stated // 3))
+    unit = text.integer("block_multiple_of", default=256)
+    return unit * -(-scaled // unit)
+
+
+_ONE_SHARED_EXPERT = ("llama4",)
+_SHARED_WIDTH = (
+    "shared_expert_intermediate_size",
+    "moe_shared_expert_intermediate_size",
+    "share_expert_dim",
+    "shared_intermediate_size",
+)
 
 
 def _mixture_of_experts(text: Fields, hidden_size: int) -> MixtureOfExperts | None:
@@ -193,12 +226,17 @@ def _mixture_of_experts(text: Fields, hidden_size: int) -> MixtureOfExperts | No
     if num_experts < 1:
         return None
     width = text.integer("moe_intermediate_size", "intermediate_size")
-    shared = text.integer("n_shared_experts", default=0, least=0, most=10**5) * width
+    shared_by_default = 1 if text.text("model_type", default="").startswith(_ONE_SHARED_EXPERT) else 0
+    shared = (
+        text.integer("n_shared_experts", "num_shared_experts", default=shared_by_default, least=0, most=10**5) * width
+    )
     return MixtureOfExperts(
         num_experts=num_experts,
-        experts_per_token=text.integer("num_experts_per_tok", "experts_per_token", "num_experts_per_token", "top_k"),
+        experts_per_token=text.integer(
+            "num_experts_per_tok", "experts_per_token", "num_experts_per_token", "top_k", "top_k_experts"
+        ),
         intermediate_size=width,
-        shared_intermediate_size=text.integer("shared_expert_intermediate_size", default=shared, least=0),
+        shared_intermediate_size=text.integer(*_SHARED_WIDTH, default=shared, least=0),
     )
 
 

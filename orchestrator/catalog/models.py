@@ -35,7 +35,7 @@ def find_model(model_id: str) -> ModelFacts | None:
     known = _ids_by_lower_case().get(model_id.lower())
     if known is None:
         return None
-    entry = _document()[known]
+    entry = _entry(known)
     config = parse_config(entry["config"])
     if isinstance(config, Diagnostic):
         raise TypeError(f"the catalogue's {known} cannot be read: {config.message}")
@@ -51,7 +51,13 @@ def find_model(model_id: str) -> ModelFacts | None:
 def raw_config(model_id: str) -> Mapping[str, object] | None:
     """The fields of a known model's config.json that the catalogue keeps, as published."""
     known = _ids_by_lower_case().get(model_id.lower())
-    return None if known is None else _document()[known]["config"]
+    return None if known is None else _entry(known)["config"]
+
+
+def _entry(known: str) -> Mapping[str, Any]:
+    """A row of the catalogue; a twin has the config and the weights of the row that it names."""
+    row: Mapping[str, Any] = _document()[known]
+    return {**_document()[row["twin"]], **row} if "twin" in row else row
 
 
 def similar_models(model_id: str, count: int = 3) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ def vision_elements(top: Fields, hidden_size: int) -> int:
     """Parameters of the vision tower and of what joins it to a language model of `hidden_size`; 0 without a vision
     part or for a tower that is not known (the checkpoint's headers then are the only source)."""
     vision = top.nested("vision_config")
-    if vision is None:
+    if vision is None or not vision.has("hidden_size", "depth"):
         return 0
     tower = next((tower for prefix, tower in _TOWERS if top.text("model_type", default="").startswith(prefix)), None)
     return 0 if tower is None else tower(top, vision, hidden_size)
@@ -22,6 +22,16 @@ def _siglip(top: Fields, vision: Fields, hidden_size: int) -> int:
     positions = (vision.integer("image_size") // patch) ** 2
     embedding = 3 * patch * patch * width + width + positions * width
     return vision.integer("num_hidden_layers") * layer + embedding + 2 * width + width * hidden_size + width
+
+
+def _gemma4(top: Fields, vision: Fields, hidden_size: int) -> int:
+    """A ViT with gated MLPs, four norms a layer, norms of queries and keys, and positions per axis (Gemma 4)."""
+    width, inner, patch = _sizes(vision)
+    layer = 4 * width * width + 3 * width * inner + 4 * width + 2 * vision.integer("head_dim")
+    positions = 2 * vision.integer("position_embedding_size", default=10240) * width
+    standardised = 2 * width if vision.boolean("standardize", False) else 0
+    joining = 3 * patch * patch * width + positions + standardised + width * hidden_size
+    return vision.integer("num_hidden_layers") * layer + joining
 
 
 def _pixtral(top: Fields, vision: Fields, hidden_size: int) -> int:
@@ -72,4 +82,11 @@ def _sizes(vision: Fields) -> tuple[int, int, int]:
     return vision.integer("hidden_size"), vision.integer("intermediate_size"), vision.integer("patch_size")
 
 
-_TOWERS = (("gemma3", _siglip), ("mistral3", _pixtral), ("qwen3", _qwen), ("qwen2_5_vl", _qwen_gated), ("kimi", _moon))
+_TOWERS = (
+    ("gemma3", _siglip),
+    ("gemma4", _gemma4),
+    ("mistral3", _pixtral),
+    ("qwen3", _qwen),
+    ("qwen2_5_vl", _qwen_gated),
+    ("kimi", _moon),
+)

@@ -14,12 +14,17 @@ class LayerKind(StrEnum):
     SLIDING_ATTENTION = "sliding_attention"
     CHUNKED_ATTENTION = "chunked_attention"
     LATENT_ATTENTION = "latent_attention"  # MLA: one low-rank vector per token
-    LINEAR_ATTENTION = "linear_attention"  # Gated DeltaNet and Mamba: one state per request
+    LINEAR_ATTENTION = "linear_attention"  # Gated DeltaNet, Kimi Delta Attention, Mamba: one state per request
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecurrentState:
-    """Dimensions of the per-request state of a Gated DeltaNet layer."""
+    """Dimensions of the per-request state of a recurrent layer, in the words of Gated DeltaNet.
+
+    A matrix of `key_head_dim` x `value_head_dim` per value head, and the last `conv_kernel` - 1 inputs of a convolution
+    over values and twice the keys. Mamba's groups are its key heads. `checkpoint_blocks` are further states that a
+    request holds while prefixes are cached.
+    """
 
     num_key_heads: int
     num_value_heads: int
@@ -27,16 +32,23 @@ class RecurrentState:
     value_head_dim: int
     conv_kernel: int
     state_dtype_bytes: int = 4
+    checkpoint_blocks: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LayerGroup:
-    """`count` layers that remember alike. `window` is in tokens; `latent_size` = kv_lora_rank + qk_rope_head_dim."""
+    """`count` layers that remember alike. `window` is in tokens; `latent_size` = kv_lora_rank + qk_rope_head_dim.
+
+    `value_head_size` is 0 where values are as long as keys. `index_bytes` is what the index of sparse attention keeps
+    of a token, whatever the type of the cache; such an index is a group of its own.
+    """
 
     kind: LayerKind
     count: int
     num_kv_heads: int = 0
     head_size: int = 0
+    value_head_size: int = 0
+    index_bytes: int = 0
     window: int | None = None
     latent_size: int = 0
     recurrent: RecurrentState | None = None

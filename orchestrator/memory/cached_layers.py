@@ -17,7 +17,7 @@ _WHOLE = (LayerKind.FULL_ATTENTION, LayerKind.LATENT_ATTENTION)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LayerSpec:
     """`layers` of the whole model that remember alike; one of them takes `token_bytes` a token or `state_bytes` a
-    request on one rank. `window` is in tokens.
+    request on one rank. `window` is in tokens. `checkpoint_blocks` are more states that prefix caching keeps.
     """
 
     kind: LayerKind
@@ -25,6 +25,7 @@ class LayerSpec:
     token_bytes: int = 0
     state_bytes: int = 0
     window: int | None = None
+    checkpoint_blocks: int = 0
 
     @property
     def is_whole(self) -> bool:
@@ -50,28 +51,43 @@ def layer_specs(settings: EngineSettings, config: ModelConfig) -> tuple[LayerSpe
     for group in config.layers:
         spec = _spec(group, settings, config)
         counted[spec] = counted.get(spec, 0) + group.count
-    if settings.loads_draft_layers and config.draft_layers:
-        whole = next((spec for spec in counted if spec.is_whole), next(iter(counted)))
-        counted[whole] += config.draft_layers
+    if settings.loads_draft_layers and config.draft_layers and counted:
+        for spec in _kept_by_draft_layers(tuple(counted)):
+            counted[spec] += config.draft_layers
     return tuple(replace(spec, layers=layers) for spec, layers in counted.items())
 
 
+def _kept_by_draft_layers(specs: tuple[LayerSpec, ...]) -> tuple[LayerSpec, ...]:
+    """A draft layer attends to the whole past like the model's own: with its index, where attention is sparse."""
+    latent = tuple(spec for spec in specs if spec.kind is LayerKind.LATENT_ATTENTION)
+    return latent or (next((spec for spec in specs if spec.is_whole), specs[0]),)
+
+
 def _spec(group: LayerGroup, settings: EngineSettings, config: ModelConfig) -> LayerSpec:
-    ranks = settings.tensor_parallel_size
     if group.kind is LayerKind.LINEAR_ATTENTION and group.recurrent is not None:
-        return LayerSpec(kind=group.kind, layers=0, state_bytes=_request_bytes(group.recurrent, settings, config))
-    if group.kind is LayerKind.LATENT_ATTENTION:
         return LayerSpec(
-            kind=group.kind, layers=0, token_bytes=_latent_bytes(group.latent_size, settings.kv_cache_dtype)
+            kind=group.kind,
+            layers=0,
+            state_bytes=_request_bytes(group.recurrent, settings, config),
+            checkpoint_blocks=group.recurrent.checkpoint_blocks,
         )
-    heads = max(1, (group.num_kv_heads or config.num_kv_heads) // ranks)
-    head_size = group.head_size or config.head_dim
+    if group.kind is LayerKind.LATENT_ATTENTION:
+        size = group.index_bytes or _latent_bytes(group.latent_size, settings.kv_cache_dtype)
+        return LayerSpec(kind=group.kind, layers=0, token_bytes=size)
     return LayerSpec(
         kind=group.kind if group.window is not None else LayerKind.FULL_ATTENTION,
         layers=0,
-        token_bytes=int(2 * heads * head_bytes(head_size, settings.kv_cache_dtype)),
+        token_bytes=_heads_bytes(group, settings, config),
         window=group.window,
     )
+
+
+def _heads_bytes(group: LayerGroup, settings: EngineSettings, config: ModelConfig) -> int:
+    """Bytes of the keys and values of one token on one rank; heads are repeated where there are fewer than ranks."""
+    heads = max(1, (group.num_kv_heads or config.num_kv_heads) // settings.tensor_parallel_size)
+    keys = group.head_size or config.head_dim
+    values = group.value_head_size or keys
+    return int(heads * (head_bytes(keys, settings.kv_cache_dtype) + head_bytes(values, settings.kv_cache_dtype)))
 
 
 def head_bytes(head_size: int, kv_cache_dtype: str) -> float:
@@ -99,8 +115,11 @@ def _request_bytes(state: RecurrentState, settings: EngineSettings, config: Mode
 
 
 def state_bytes(state: RecurrentState, ranks: int, dtype: str, speculative_tokens: int = 0) -> int:
-    """Bytes of the convolution and recurrent state of one Gated DeltaNet layer, for one request on one rank."""
-    keys, values = state.num_key_heads * state.key_head_dim, state.num_value_heads * state.value_head_dim
+    """Bytes of the convolution and recurrent state of one layer, for one request on one rank. Groups that ranks do not
+    divide are repeated: one for each rank.
+    """
+    groups = state.num_key_heads if state.num_key_heads % ranks == 0 else ranks
+    keys, values = groups * state.key_head_dim, state.num_value_heads * state.value_head_dim
     convolution = (2 * keys + values) // ranks * (state.conv_kernel - 1 + speculative_tokens)
     recurrent = -(-state.num_value_heads // ranks) * state.value_head_dim * state.key_head_dim
     return int(convolution * _ELEMENT_BYTES.get(dtype, _SIXTEEN_BITS)) + recurrent * state.state_dtype_bytes

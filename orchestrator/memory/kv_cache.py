@@ -148,7 +148,8 @@ def _token_cap(spec: LayerSpec, settings: EngineSettings) -> int | None:
 def _extra_blocks(spec: LayerSpec, settings: EngineSettings) -> int:
     """A state per request, one more for prefix caching, one per guessed token; a window may start within a block."""
     if spec.state_bytes:
-        return (2 if settings.enable_prefix_caching else 1) + settings.speculative_tokens
+        cached = 1 + spec.checkpoint_blocks if settings.enable_prefix_caching else 0
+        return 1 + cached + settings.speculative_tokens
     return 1 if spec.kind is LayerKind.SLIDING_ATTENTION else 0
 
 

@@ -120,6 +120,7 @@ def _first_of(ranks: int) -> Iterator[None]:
 
 
 def _specs_of_the_model(config: Any) -> dict[str, Any]:
+    """Of every layer that keeps something; those that read what another layer keeps are left out, as runners do."""
     import torch
     from vllm.config import get_layers_from_vllm_config, set_current_vllm_config
     from vllm.model_executor.layers.attention_layer_base import AttentionLayerBase
@@ -131,7 +132,10 @@ def _specs_of_the_model(config: Any) -> dict[str, Any]:
         initialize_model(vllm_config=config)
         current_platform.update_block_size_for_backend(config)  # as the executor does once the model is there
         layers = get_layers_from_vllm_config(config, AttentionLayerBase)
-        specs = {name: layer.get_kv_cache_spec(config) for name, layer in layers.items()}
+        own = {
+            name: layer for name, layer in layers.items() if not getattr(layer, "kv_sharing_target_layer_name", None)
+        }
+        specs = {name: layer.get_kv_cache_spec(config) for name, layer in own.items()}
     return {name: spec for name, spec in specs.items() if spec is not None}
 
 

@@ -326,7 +326,7 @@ def test_a_nested_text_model_inherits_from_the_whole() -> None:
         ({"text_config": 7}, "`text_config` is 7, not an object"),
         ({"text_config": {"hidden_size": "a"}}, "`text_config.hidden_size` is 'a', not a whole number"),
         ({"layer_types": ["full_attention"]}, "`layer_types` names 1 layers, `num_hidden_layers` 4"),
-        ({"layer_types": ["mamba"] * 4}, "`layer_types` names a kind of layer that is not known, `mamba`"),
+        ({"layer_types": ["retention"] * 4}, "`layer_types` names a kind of layer that is not known, `retention`"),
         ({"layer_types": ["sliding_attention"] * 4}, "`sliding_window` is missing"),
         ({"no_rope_layers": "x", "model_type": "llama4"}, "`no_rope_layers` is 'x', not a list of whole numbers"),
         ({"quantization_config": {}}, "`quantization_config.quant_method` is missing"),
@@ -353,9 +353,9 @@ def test_all_wrong_fields_are_named_at_once() -> None:
     [
         ({"is_encoder_decoder": True}, "an encoder-decoder model", "`is_encoder_decoder` says so"),
         (
-            {"mamba_d_state": 16},
+            {"compress_ratios": [0, 4]},
             "a model with layers whose memory is not modelled",
-            "`mamba_d_state` says so",
+            "`compress_ratios` says so",
         ),
     ],
 )
