@@ -237,7 +237,10 @@ def _group(
         return LayerGroup(kind=kind, count=count, recurrent=recurrent_state(text, dtype_bytes))
     if kind is LayerKind.LATENT_ATTENTION:
         size = latent_size(text)
-        return LayerGroup(kind=kind, count=count, num_kv_heads=1, head_size=size, latent_size=size)
+        expanded = text.integer("qk_nope_head_dim", default=0, least=0) + text.integer("v_head_dim", default=0, least=0)
+        return LayerGroup(
+            kind=kind, count=count, num_kv_heads=1, head_size=size, latent_size=size, expanded_size=expanded
+        )
     heads, size, value_size = attention_shape(text, kind, num_kv_heads, head_dim)
     return LayerGroup(
         kind=kind,

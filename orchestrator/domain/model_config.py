@@ -37,7 +37,8 @@ class RecurrentState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LayerGroup:
-    """`count` layers that remember alike. `window` is in tokens; `latent_size` = kv_lora_rank + qk_rope_head_dim.
+    """`count` layers that remember alike. `window` is in tokens; `latent_size` = kv_lora_rank + qk_rope_head_dim, and
+    `expanded_size` = qk_nope_head_dim + v_head_dim, what one head makes of a latent vector.
 
     `value_head_size` is 0 where values are as long as keys. `index_bytes` is what the index of sparse attention keeps
     of a token, whatever the type of the cache; such an index is a group of its own.
@@ -51,6 +52,7 @@ class LayerGroup:
     index_bytes: int = 0
     window: int | None = None
     latent_size: int = 0
+    expanded_size: int = 0
     recurrent: RecurrentState | None = None
 
 

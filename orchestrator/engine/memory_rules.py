@@ -36,8 +36,7 @@ class Sampler(StrEnum):
     """The kernels that the profile run samples with; they decide how many bytes one logit takes at the peak."""
 
     SORT = "PyTorch sort"
-    SORT_OR_FLASHINFER = "PyTorch sort, or FlashInfer where installed"
-    EARLY_FLASHINFER = "FlashInfer before 0.11.1"
+    FLASHINFER_IF_INSTALLED = "FlashInfer before 0.11.1"  # PyTorch sort where it is not
     TRITON = "Triton top-k/top-p"
     FLASHINFER = "FlashInfer"
 
@@ -190,7 +189,7 @@ _CHANGES: tuple[tuple[str, dict[str, object]], ...] = (
         {
             "v1_engine": True,
             "falls_back_to_v0": True,
-            "sampler": Sampler.SORT_OR_FLASHINFER,
+            "sampler": Sampler.FLASHINFER_IF_INSTALLED,
             "device_wide": True,
             "context_in_budget": True,
             "max_graph_size": 512,

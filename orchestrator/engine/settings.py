@@ -99,16 +99,16 @@ def resolve_settings(
     facts: ModelFacts,
     gpu: Gpu,
     environment: Mapping[str, str] = _NOTHING_SET,
-    from_image: bool = True,
+    has_flashinfer: bool = True,
 ) -> EngineSettings:
     """Resolve flags and defaults for one service on one kind of GPU; values that make no sense count as not given.
 
-    `environment` holds the variables of the container. `from_image`: vLLM runs from its official image, which has
-    FlashInfer; else nobody knows.
+    `environment` holds the variables of the container. `has_flashinfer`: FlashInfer is installed beside vLLM,
+    as in the official image.
     """
     flags = canonical_flags(vllm, release)
     whose = _whose_rules(flags, release, gpu, environment)
-    return _resolved(flags, whose, facts, gpu, _sampler(memory_rules(whose), from_image=from_image))
+    return _resolved(flags, whose, facts, gpu, _sampler(memory_rules(whose), has_flashinfer=has_flashinfer))
 
 
 def _resolved(vllm: Flags, release: Release, facts: ModelFacts, gpu: Gpu, sampler: Sampler) -> EngineSettings:
@@ -177,9 +177,9 @@ def _whose_rules(vllm: Flags, release: Release, gpu: Gpu, environment: Mapping[s
     return LAST_V0 if capability < _V1_SINCE or (fp8 and capability[0] not in _FP8_KV_ON_V1) else release
 
 
-def _sampler(rules: MemoryRules, *, from_image: bool) -> Sampler:
-    either = rules.sampler is Sampler.SORT_OR_FLASHINFER
-    return Sampler.EARLY_FLASHINFER if either and from_image else rules.sampler
+def _sampler(rules: MemoryRules, *, has_flashinfer: bool) -> Sampler:
+    lacks = rules.sampler is Sampler.FLASHINFER_IF_INSTALLED and not has_flashinfer
+    return Sampler.SORT if lacks else rules.sampler
 
 
 def _max_model_len(vllm: Flags, rules: MemoryRules, longest: int) -> tuple[int, bool]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from orchestrator.domain.model_config import ModelConfig, VisionTower
+from orchestrator.domain.model_config import LayerGroup, ModelConfig, VisionTower
 from orchestrator.domain.plan import MemoryTerm, Term
 from orchestrator.domain.release import Release
 from orchestrator.domain.units import GIB, MIB, ByteRange
@@ -26,6 +26,9 @@ _ELEMENT_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
 _COUNT_BYTES = 4
 _SMALLER_VISION_SINCE = Release.of("0.12.0")
 _MASK_SHARE = 1 / 32
+_CHUNK_TOKENS = 64
+_MOST_EXPANDED_TOKENS = 65536
+_EXPANDS_CONTEXT_SINCE = Release.of("0.11.0")
 _VISION_ATTENTION_WIDTHS = 7
 _VISION_RESIDUAL_WIDTHS = 4
 
@@ -124,13 +127,39 @@ def hidden_bytes(settings: EngineSettings, config: ModelConfig) -> int:
 
 
 def forward_bytes(settings: EngineSettings, config: ModelConfig) -> float:
-    """The widest tensors of a layer that live at once: gate, up, their product (or q, k, v), three hidden states."""
-    moe = config.moe
+    """The widest tensors of a layer that live at once, with three hidden states: those of the MLP (gate, up and their
+    product), or of what mixes the tokens.
+    """
+    width = config.intermediate_size if config.moe is None else config.moe.shared_intermediate_size
+    shared = max(3 * width, *(_mixer_elements(group, config) for group in config.layers))
+    per_token = shared / settings.tensor_parallel_size + 3 * config.hidden_size
     element = _ELEMENT_BYTES.get(settings.dtype, 2)
-    width = config.intermediate_size if moe is None else moe.shared_intermediate_size
-    attention = 2 * config.head_dim * (config.num_attention_heads + 2 * config.num_kv_heads)
-    per_token = max(3 * width, attention) / settings.tensor_parallel_size + 3 * config.hidden_size
-    return settings.max_num_batched_tokens * per_token * element
+    return (settings.max_num_batched_tokens * per_token + _expanded_context(settings, config)) * element
+
+
+def _mixer_elements(group: LayerGroup, config: ModelConfig) -> float:
+    """Elements per token of all ranks: queries, keys and values twice; of recurrent layers what goes into and comes out
+    of the convolution, gate and output, the vectors of the chunked delta rule, and one state for each chunk.
+    """
+    state = group.recurrent
+    if state is None:
+        return 2 * config.head_dim * (config.num_attention_heads + 2 * config.num_kv_heads)
+    keys, values = state.num_key_heads * state.key_head_dim, state.num_value_heads * state.value_head_dim
+    vectors = state.num_value_heads * (state.key_head_dim + state.value_head_dim)
+    chunks = state.num_value_heads * state.key_head_dim * state.value_head_dim / _CHUNK_TOKENS
+    return 2 * (2 * keys + values) + 2 * values + vectors + chunks
+
+
+def _expanded_context(settings: EngineSettings, config: ModelConfig) -> float:
+    """Elements that one rank makes of the latent vectors of a past that is read in chunks: the profile run allocates as
+    many as a chunk may have (`determine_chunked_prefill_workspace_size` and `_compute_prefill_context`).
+    """
+    expanded = max(group.expanded_size for group in config.layers)
+    if not expanded or settings.release < _EXPANDS_CONTEXT_SINCE:
+        return 0.0
+    pages = settings.max_num_seqs * settings.block_size
+    tokens = max(min(max(8 * settings.max_model_len, 4 * pages), _MOST_EXPANDED_TOKENS), pages)
+    return tokens * config.num_attention_heads / settings.tensor_parallel_size * expanded
 
 
 def sampled_logits(settings: EngineSettings, config: ModelConfig) -> int:

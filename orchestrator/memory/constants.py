@@ -126,15 +126,7 @@ PARAMETERS = (
         " two buffers of values and 64-bit places (24), probabilities and their sums (8)",
     ),
     Parameter(
-        name=sampler_parameter(Sampler.SORT_OR_FLASHINFER),
-        unit="bytes per logit",
-        prior=_s(9.0, 38.0, 42.0),
-        fitted=_s(9.5, 38.3, 39.5),
-        source="0.8 to 0.11.0 installed by hand: as PyTorch's sort, and as FlashInfer where that is installed",
-        is_either=True,
-    ),
-    Parameter(
-        name=sampler_parameter(Sampler.EARLY_FLASHINFER),
+        name=sampler_parameter(Sampler.FLASHINFER_IF_INSTALLED),
         unit="bytes per logit",
         prior=_s(9.0, 11.0, 16.0),
         fitted=_s(9.0, 11.0, 15.0),

@@ -12,7 +12,7 @@ from orchestrator.domain.profile import FlagValue, Requirements
 from orchestrator.domain.release import Release
 from orchestrator.domain.startup import StartupInputs
 from orchestrator.domain.units import GIB, ZERO_BYTES, ByteRange, total
-from orchestrator.engine.memory_rules import memory_rules
+from orchestrator.engine.memory_rules import Sampler, memory_rules
 from orchestrator.engine.settings import EngineSettings, resolve_settings
 from orchestrator.memory.constants import CONSTANTS, Constants
 from orchestrator.memory.footprint import footprint
@@ -84,13 +84,24 @@ def price(inputs: StartupInputs, facts: ModelFacts, constants: Constants = CONST
         return gpus
     flags = recorded_flags(inputs, facts)
     reader = _Reader(flags=flags, inputs=inputs, facts=facts, constants=constants)
-    variants = tuple(reader.variant(release, gpu) for release in _unlike(releases) for gpu in gpus)
+    variants = tuple(
+        reader.variant(release, gpu, has_flashinfer=has_flashinfer)
+        for release in _unlike(releases)
+        for gpu in gpus
+        for has_flashinfer in _installations(release, inputs)
+    )
     return _merged(variants, inputs, facts)
 
 
 def _unlike(releases: Sequence[Release]) -> tuple[Release, ...]:
     """One release of each epoch of memory rules: within an epoch nothing that is priced differs."""
     return tuple({memory_rules(release).since: release for release in releases}.values())
+
+
+def _installations(release: Release, inputs: StartupInputs) -> tuple[bool, ...]:
+    """With FlashInfer and without, where that matters and the record does not say."""
+    matters = memory_rules(release).sampler is Sampler.FLASHINFER_IF_INSTALLED and inputs.engine != "V0"
+    return (False, True) if matters and not names_an_image(inputs.other_flags) else (True,)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,14 +113,14 @@ class _Reader:
     facts: ModelFacts
     constants: Constants
 
-    def variant(self, release: Release, gpu: PossibleGpu) -> Variant:
+    def variant(self, release: Release, gpu: PossibleGpu, *, has_flashinfer: bool) -> Variant:
         settings = resolve_settings(
             vllm=self.flags,
             release=release,
             facts=self.facts,
             gpu=gpu.gpu,
             environment=_ENVIRONMENT_OF_ENGINE.get(self.inputs.engine or "", {}),
-            from_image=names_an_image(self.inputs.other_flags),
+            has_flashinfer=has_flashinfer,
         )
         taken = footprint(
             settings=settings,

@@ -7,7 +7,7 @@ import re
 from orchestrator.catalog.models import known_models
 
 _REMARK = re.compile(r"\s*\((.*)$")
-_UNNAMED_FORM = re.compile(r"quantized|[48]-bit|\bint[48]\b|awq|gptq", re.IGNORECASE)
+_UNNAMED_FORM = re.compile(r"quantized|[48]-bit|\bint[48]\b|awq|gptq|not given", re.IGNORECASE)
 _TWO_MODELS = re.compile(r"\s(beside|and)\s", re.IGNORECASE)
 _SAME_MODEL = (("meta-llama-3.1", "llama-3.1"), ("meta-llama-3.2", "llama-3.2"))
 _INSTRUCT = ("-instruct", "-it", "-chat")
@@ -17,7 +17,7 @@ def model_candidates(written: str) -> tuple[str, ...]:
     """Hub ids to look for: what was written, then models of the catalogue with that name, whoever published them, then
     the name itself with dashes for spaces, which may say that it is a known model in another form.
 
-    None where two models are named, or a quantised form that is in no name: its bytes are anybody's guess.
+    None where two models are named, or a form that is in no name: its bytes are anybody's guess.
     """
     name = _REMARK.sub("", written).strip()
     remark = _REMARK.search(written)

@@ -145,7 +145,9 @@ def test_dtypes_are_spelt_one_way(dtype: str | None, word: str) -> None:
 def test_latent_attention_keeps_one_vector_per_token() -> None:
     config = parsed(kv_lora_rank=32, qk_rope_head_dim=16, qk_nope_head_dim=8, v_head_dim=8, num_key_value_heads=8)
     assert config.layers == (
-        LayerGroup(kind=LayerKind.LATENT_ATTENTION, count=4, num_kv_heads=1, head_size=48, latent_size=48),
+        LayerGroup(
+            kind=LayerKind.LATENT_ATTENTION, count=4, num_kv_heads=1, head_size=48, latent_size=48, expanded_size=16
+        ),
     )
     assert (config.num_kv_heads, config.head_dim) == (1, 24)
 

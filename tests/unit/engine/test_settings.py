@@ -368,16 +368,18 @@ def test_the_v0_engine_takes_what_v1_could_not_while_both_were_there(
 
 
 @pytest.mark.parametrize(
-    ("release", "from_image", "sampler"),
+    ("release", "has_flashinfer", "sampler"),
     [
-        ("0.10.2", True, Sampler.EARLY_FLASHINFER),
-        ("0.11.0", False, Sampler.SORT_OR_FLASHINFER),
+        ("0.10.2", True, Sampler.FLASHINFER_IF_INSTALLED),
+        ("0.11.0", False, Sampler.SORT),
         ("0.11.1", True, Sampler.SORT),
         ("0.33.0", False, Sampler.FLASHINFER),
     ],
 )
-def test_the_image_has_flashinfer_and_other_installations_may(release: str, from_image: bool, sampler: Sampler) -> None:
+def test_the_image_has_flashinfer_and_other_installations_may(
+    release: str, has_flashinfer: bool, sampler: Sampler
+) -> None:
     resolved = resolve_settings(
-        vllm={}, release=Release.of(release), facts=facts("Qwen/Qwen3-8B"), gpu=gpu(), from_image=from_image
+        vllm={}, release=Release.of(release), facts=facts("Qwen/Qwen3-8B"), gpu=gpu(), has_flashinfer=has_flashinfer
     )
     assert resolved.sampler is sampler

@@ -52,10 +52,12 @@ def facts_of(model: str) -> ModelFacts:
 
 
 def settings_for(
-    facts: ModelFacts, gpu: Gpu = ADA_24, release: str = NEWEST, from_image: bool = True, **vllm: FlagValue
+    facts: ModelFacts, gpu: Gpu = ADA_24, release: str = NEWEST, has_flashinfer: bool = True, **vllm: FlagValue
 ) -> EngineSettings:
     flags = {name.replace("_", "-"): value for name, value in vllm.items()}
-    return resolve_settings(vllm=flags, release=Release.of(release), facts=facts, gpu=gpu, from_image=from_image)
+    return resolve_settings(
+        vllm=flags, release=Release.of(release), facts=facts, gpu=gpu, has_flashinfer=has_flashinfer
+    )
 
 
 def footprint_of(
@@ -63,11 +65,11 @@ def footprint_of(
     gpu: Gpu = ADA_24,
     release: str = NEWEST,
     requests: float = 1.0,
-    from_image: bool = True,
+    has_flashinfer: bool = True,
     **vllm: FlagValue,
 ) -> Footprint:
     return footprint(
-        settings=settings_for(facts, gpu, release, from_image, **vllm),
+        settings=settings_for(facts, gpu, release, has_flashinfer, **vllm),
         facts=facts,
         gpu=gpu,
         requirements=Requirements(full_length_requests=requests),

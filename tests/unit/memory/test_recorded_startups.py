@@ -237,7 +237,7 @@ PRINTED = 0.006 * GIB
 
 def _footprint(record: Recorded) -> Footprint:
     """Nobody says which of these ran from the image."""
-    return footprint_of(facts_of(record.model), record.gpu, record.release, from_image=False, **record.flags)
+    return footprint_of(facts_of(record.model), record.gpu, record.release, has_flashinfer=False, **record.flags)
 
 
 def named(record: Recorded) -> str:

@@ -153,6 +153,19 @@ def test_an_engine_that_a_record_names_is_the_one_that_is_priced() -> None:
     assert [each.variants[0].settings.max_num_batched_tokens for each in (old, new)] == [32768, 2048]
 
 
+def test_where_nobody_says_whether_flashinfer_was_installed_both_are_priced() -> None:
+    asked = {"release": "0.10.0", "gpu": "A100 80GB", "gpu_total_gib": 79.15}
+    said: dict[str, object] = {**asked, "other_flags": "image vllm/vllm-openai:v0.10.0"}
+    told, open_question = (_scored(record(asked=each)).price for each in (said, dict[str, object](asked)))
+    assert [each.settings.sampler for each in told.variants] == [Sampler.FLASHINFER_IF_INSTALLED]
+    assert {each.settings.sampler for each in open_question.variants} == {
+        Sampler.FLASHINFER_IF_INSTALLED,
+        Sampler.SORT,
+    }
+    assert open_question.kv_cache.low < told.kv_cache.low
+    assert open_question.kv_cache.high == told.kv_cache.high
+
+
 def test_blocks_stand_for_tokens_and_peaks_with_graphs_inside_are_passed_over() -> None:
     found = _scored(
         record(asked={"block_size": 16}, num_gpu_blocks=100, activation_gib=2.0, activation_includes_graphs=True)
@@ -261,9 +274,10 @@ def test_samples_move_the_expectation_and_draw_the_interval_in_as_sources_agree(
 
 
 def test_where_one_of_two_kernels_runs_records_move_the_bounds_alone() -> None:
-    name = sampler_parameter(Sampler.SORT_OR_FLASHINFER)
-    fitted = fit([Sample(parameter=name, value=11.0, source_group="a")])[name]
-    assert fitted == Scale(low=9.0, expected=38.0, high=38.0)
+    name = sampler_parameter(Sampler.FLASHINFER)
+    prior = PRIORS[name]
+    fitted = fit([Sample(parameter=name, value=30.0, source_group="a")])[name]
+    assert fitted == Scale(low=prior.low, expected=prior.expected, high=30.0)
 
 
 def test_the_printed_peak_says_what_it_can_about_one_parameter() -> None:
