@@ -34,10 +34,7 @@ class Quantity(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """A printed figure beside the prediction, in bytes or tokens. `of_budget` is the interval's width over the budget.
-
-    `interval` is None for figures that are computed from another printed one.
-    """
+    """A printed figure beside the prediction, in bytes or tokens; for the KV cache, with the budget in bytes."""
 
     quantity: Quantity
     truth: float
@@ -45,7 +42,17 @@ class Comparison:
     low: float
     high: float
     printed_error: float
-    of_budget: float | None = None
+    budget: float | None = None
+
+    @property
+    def of_budget(self) -> float | None:
+        """The interval's width over the budget."""
+        return (self.high - self.low) / self.budget if self.budget else None
+
+    @property
+    def error_of_budget(self) -> float | None:
+        """The error over the budget: what it is worth where little is left for the KV cache."""
+        return (self.expected - self.truth) / self.budget if self.budget else None
 
     @property
     def error(self) -> float:
@@ -163,7 +170,7 @@ def _of_bytes(quantity: Quantity, truth_gib: float, size: ByteRange, budget: int
         low=size.low,
         high=size.high,
         printed_error=PRINTED_ERROR_BYTES,
-        of_budget=None if not budget else (size.high - size.low) / budget,
+        budget=budget,
     )
 
 

@@ -59,11 +59,17 @@ def figures(comparisons: Iterable[Comparison]) -> Figures | None:
     return Figures(
         count=len(found),
         median_error=median(errors),
-        p90_error=errors[ceil(0.9 * len(errors)) - 1],
+        p90_error=percentile_90(errors),
         bias=median(each.error for each in positive),
         inside=sum(each.is_inside for each in found) / len(found),
         width=median(widths) if widths else None,
     )
+
+
+def percentile_90(values: Iterable[float]) -> float:
+    """The smallest value that nine of ten do not exceed."""
+    ranked = sorted(values)
+    return ranked[ceil(0.9 * len(ranked)) - 1]
 
 
 def of_quantity(scores: Iterable[Score], quantity: Quantity) -> tuple[Comparison, ...]:
