@@ -24,6 +24,8 @@ class Gpu:
     vLLM multiplies this one by gpu-memory-utilization); None when it is not known. `reserved_bytes` is what the driver
     keeps for itself (NVML memory v2; CUDA's total is about total - reserved); None when the driver does not say.
 
+    `has_nvlink` says whether NVLink joins it to another GPU of its host; None until somebody looks at the host's links.
+
     A card with `mig_enabled` cannot be given itself, only its slices can. A slice has `mig_enabled` False and takes an
     `index` after those of the host's cards.
     """
@@ -42,6 +44,7 @@ class Gpu:
     parent_uuid: str | None = None
     processes: tuple[GpuProcess, ...] = ()
     reserved_bytes: int | None = None
+    has_nvlink: bool | None = None
 
     @property
     def is_assignable(self) -> bool:
@@ -92,6 +95,11 @@ class Host:
         """The link between two GPUs by UUID, whichever way round."""
         pair = (min(one, other), max(one, other))
         return next((link for link in self.links if (link.first, link.second) == pair), None)
+
+    def has_nvlink(self, uuid: str) -> bool | None:
+        """Whether NVLink joins a GPU to another one; None when no link of it is known."""
+        links = [link for link in self.links if uuid in (link.first, link.second)]
+        return any(link.kind is LinkKind.NVLINK for link in links) if links else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

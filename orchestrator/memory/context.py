@@ -33,7 +33,7 @@ _STAGE_ROW_SINCE = Release.of("0.11.0")
 
 
 class Fabric(StrEnum):
-    """What ranks of one group most likely talk over, by the class of the card."""
+    """What ranks of one group most likely talk over."""
 
     ALONE = "one GPU"
     STAGES = "pipeline stages"
@@ -43,11 +43,12 @@ class Fabric(StrEnum):
 
 
 def fabric(settings: EngineSettings, gpu: Gpu) -> Fabric:
-    """The class of communicators of one rank."""
+    """The class of communicators of one rank: by the card's own links where they are known, else by its class."""
     if settings.tensor_parallel_size == 1:
         return Fabric.ALONE if settings.pipeline_parallel_size == 1 else Fabric.STAGES
     capability = gpu.compute_capability
-    if capability in _NVLINK_CAPABILITIES and "pcie" not in gpu.name.lower():
+    guessed = capability in _NVLINK_CAPABILITIES and "pcie" not in gpu.name.lower()
+    if guessed if gpu.has_nvlink is None else gpu.has_nvlink:
         return Fabric.NVLINK
     return Fabric.PCIE if capability is not None and capability[0] < _BLACKWELL else Fabric.PCIE_LARGE
 

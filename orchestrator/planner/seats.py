@@ -35,6 +35,7 @@ class Seat:
             pci_bus_id=None,
             processes=(),
             parent_uuid=self.gpu.parent_uuid and "a card",
+            has_nvlink=self.host.has_nvlink(self.gpu.uuid),
         )
 
 

@@ -105,6 +105,13 @@ def test_a_link_is_found_whichever_way_round_it_is_asked_for() -> None:
     assert Inventory(hosts=(host,), source="test").gpu("GPU-1").used_bytes == 3
 
 
+def test_nvlink_is_known_of_a_card_whose_links_are() -> None:
+    bridge = Link(first="GPU-0", second="GPU-1", kind=LinkKind.NVLINK, nvlinks=4)
+    slow = Link(first="GPU-0", second="GPU-2", kind=LinkKind.HOST_BRIDGE)
+    host = Host(name="box", gpus=tuple(_gpu(index) for index in range(4)), links=(bridge, slow))
+    assert [host.has_nvlink(f"GPU-{index}") for index in range(4)] == [True, True, False, None]
+
+
 def test_nvlink_is_the_nearest_link_and_another_socket_the_farthest() -> None:
     assert LinkKind.NVLINK.distance == 0
     assert max(LinkKind, key=lambda kind: kind.distance) is LinkKind.ACROSS_SOCKETS

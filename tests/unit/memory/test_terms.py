@@ -194,6 +194,8 @@ def test_packed_experts_need_little_workspace() -> None:
         (H100, {"tensor_parallel_size": 2}, Fabric.NVLINK),
         (card(79.1, (9, 0), name="NVIDIA H100 PCIe"), {"tensor_parallel_size": 2}, Fabric.PCIE),
         (ADA_24, {"tensor_parallel_size": 2}, Fabric.PCIE),
+        (replace(ADA_24, has_nvlink=True), {"tensor_parallel_size": 2}, Fabric.NVLINK),
+        (replace(H100, has_nvlink=False), {"tensor_parallel_size": 2}, Fabric.PCIE),
         (BLACKWELL, {"tensor_parallel_size": 2}, Fabric.PCIE_LARGE),
         (card(24.0, None), {"tensor_parallel_size": 2}, Fabric.PCIE_LARGE),
     ],
