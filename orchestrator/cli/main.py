@@ -8,6 +8,7 @@ import typer
 
 from orchestrator import __version__
 from orchestrator.cli.accuracy import accuracy
+from orchestrator.cli.explain import explain
 from orchestrator.cli.fit import fit
 from orchestrator.cli.gpus import gpus
 from orchestrator.cli.plan import plan
@@ -41,5 +42,5 @@ def _root(
     """Options that stand before any subcommand."""
 
 
-for command in (validate, gpus, fit, plan, render, schema, accuracy):
+for command in (validate, gpus, fit, plan, render, schema, accuracy, explain):
     app.command()(command)

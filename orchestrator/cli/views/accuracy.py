@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import io
 import textwrap
-from collections.abc import Iterable, Sequence
-
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+from collections.abc import Sequence
 
 from orchestrator.cli.views.accuracy_rows import (
     GROUP_HEADS,
     QUANTITY_HEADS,
     WORST_HEADS,
-    Row,
     group_rows,
     quantity_rows,
     reason_rows,
     verdict_line,
     worst_rows,
 )
+from orchestrator.cli.views.paper import table_lines
 from orchestrator.scoring.report import AccuracyReport
 from orchestrator.scoring.summary import GROUPINGS, worst_first
 
@@ -44,27 +39,16 @@ def accuracy_text(report: AccuracyReport, *, width: int) -> str:
 
 
 def _scored(report: AccuracyReport, columns: int) -> list[str]:
-    lines = ["", *_table(QUANTITY_HEADS, quantity_rows(report.scores), columns)]
+    lines = ["", *table_lines(QUANTITY_HEADS, quantity_rows(report.scores), columns, numbers=True)]
     lines += ["", *textwrap.wrap(verdict_line(report.scores), columns)]
     for name, key in GROUPINGS:
-        lines += ["", *_table((name, *GROUP_HEADS[1:]), group_rows(report.scores, key), columns)]
+        lines += ["", *table_lines((name, *GROUP_HEADS[1:]), group_rows(report.scores, key), columns, numbers=True)]
     worst = list(worst_rows(worst_first(report.scores)))
     if worst:
-        lines += ["", "Worst first:", *_table(WORST_HEADS, worst[:_WORST], columns, numbers=False)]
+        lines += ["", "Worst first:", *table_lines(WORST_HEADS, worst[:_WORST], columns)]
     if len(worst) > _WORST:
         lines.append(f"and {len(worst) - _WORST} more; `--json` has all.")
     return lines
-
-
-def _table(heads: Row, rows: Iterable[Row], columns: int, *, numbers: bool = True) -> list[str]:
-    table = Table(box=None, pad_edge=False, header_style="", padding=(0, 2, 0, 0))
-    for place, head in enumerate(heads):
-        table.add_column(head, justify="right" if numbers and place else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
-    stream = io.StringIO()
-    Console(file=stream, width=columns, no_color=True, highlight=False, legacy_windows=False).print(table)
-    return stream.getvalue().splitlines()
 
 
 def _reasons(report: AccuracyReport, columns: int) -> Sequence[str]:

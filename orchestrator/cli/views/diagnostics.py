@@ -30,6 +30,9 @@ _WIDTH = 110
 _TAB = "    "
 _COLOURS = {Severity.ERROR: "\x1b[1;31m", Severity.WARNING: "\x1b[1;33m", Severity.NOTE: "\x1b[1;36m"}
 _RESET = "\x1b[0m"
+_DIM = "\x1b[2m"
+_MOST_OFFERED = 3
+"""Codes that the last line names; whoever wants more knows how to ask by then."""
 
 
 def render_findings(
@@ -54,7 +57,17 @@ def render_findings(
             return "".join(f"{_github(finding)}\n" for finding in found)
         case FindingsFormat.FULL:
             lines = _Sources(sources, found)
-            return "".join(f"{_full(finding, lines, color=color)}\n\n" for finding in found)
+            shown = "".join(f"{_full(finding, lines, color=color)}\n\n" for finding in found)
+            return shown + _how_to_learn_more(found, color=color)
+
+
+def _how_to_learn_more(findings: Sequence[Diagnostic], *, color: bool) -> str:
+    """A quiet last line; nothing for notes alone, which say all there is."""
+    codes = dict.fromkeys(finding.code for finding in findings if finding.severity is not Severity.NOTE)
+    if not codes:
+        return ""
+    dim, reset = (_DIM, _RESET) if color else ("", "")
+    return f"{dim}Learn more: `orchestrate explain {' '.join(list(codes)[:_MOST_OFFERED])}`{reset}\n"
 
 
 def summary(findings: Iterable[Diagnostic], number_of_files: int) -> str:

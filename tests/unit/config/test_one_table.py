@@ -74,21 +74,6 @@ def test_every_key_says_what_it_means(section: type[ServiceSection | DeploymentS
     assert all(field.description for field in section.model_fields.values())
 
 
-def test_every_code_of_a_finding_about_files_is_explained() -> None:
-    sources = [*(REPOSITORY / "orchestrator" / "config").glob("*.py")]
-    sources += [
-        REPOSITORY / "orchestrator" / "adapters" / "files.py",
-        REPOSITORY / "orchestrator" / "cli" / "project.py",
-        REPOSITORY / "orchestrator" / "cli" / "foreign_files.py",
-    ]
-    used = {code for file in sources for code in re.findall(r'"([EWN]1\d\d)"', file.read_text(encoding="utf-8"))}
-    explained = set(
-        re.findall(r"^\| `([EWN]1\d\d)` \|", (REPOSITORY / "docs" / "codes.md").read_text(encoding="utf-8"), re.M)
-    )
-
-    assert used == explained
-
-
 @pytest.mark.parametrize(
     "line",
     [
