@@ -17,6 +17,7 @@ FINDING = Diagnostic(
     label="no such key here",
     help=("did you mean `gpu-memory-utilization`?",),
 )
+MORE = "Learn more: `orchestrate explain E1`\n"
 
 
 def at(line: int, column: int, end_column: int, **more: object) -> Diagnostic:
@@ -39,15 +40,17 @@ error[E102]: unknown key `gpu-memory-utilisation`
    |     ^^^^^^^^^^^^^^^^^^^^^^ no such key here
    = help: did you mean `gpu-memory-utilization`?
 
+Learn more: `orchestrate explain E102`
 """
     )
 
 
-def test_colour_is_put_on_the_severity_and_the_caret_only() -> None:
+def test_colour_is_put_on_the_severity_and_the_caret_and_the_last_line_is_dim() -> None:
     text = full(at(1, 1, 2, severity=Severity.WARNING, notes=("n",)), "abc", color=True)
 
     assert text == (
         "\x1b[1;33mwarning[E1]\x1b[0m: m\n --> f:1:1\n  |\n1 | abc\n  | \x1b[1;33m^\x1b[0m\n  = note: n\n\n"
+        "\x1b[2mLearn more: `orchestrate explain E1`\x1b[0m\n"
     )
 
 
@@ -77,7 +80,7 @@ def test_a_finding_over_several_lines_shows_the_first() -> None:
     span = Span(file="f", line=1, column=4, end_line=3, end_column=2)
     finding = Diagnostic(code="E1", message="m", span=span)
 
-    assert full(finding, "a: [\n 1\n]\n") == "error[E1]: m\n --> f:1:4\n  |\n1 | a: [\n  |    ^\n\n"
+    assert full(finding, "a: [\n 1\n]\n") == "error[E1]: m\n --> f:1:4\n  |\n1 | a: [\n  |    ^\n\n" + MORE
 
 
 @pytest.mark.parametrize(
@@ -90,7 +93,17 @@ def test_a_finding_over_several_lines_shows_the_first() -> None:
     ],
 )
 def test_a_place_that_has_no_line_is_shown_without_one(finding: Diagnostic, text: str) -> None:
-    assert render_findings([finding], {"f": "first\r\n"}, "full") == text
+    assert render_findings([finding], {"f": "first\r\n"}, "full") == text + MORE
+
+
+def test_the_last_line_names_the_first_codes_that_are_more_than_notes() -> None:
+    severities = [Severity.NOTE, Severity.WARNING, Severity.ERROR, Severity.ERROR, Severity.WARNING, Severity.ERROR]
+    findings = [Diagnostic(code=f"X{n // 4}{n}", message="m", severity=each) for n, each in enumerate(severities)]
+
+    assert render_findings([*findings[:3], *findings], {}, "full").splitlines()[-1] == (
+        "Learn more: `orchestrate explain X01 X02 X03`"
+    )
+    assert render_findings(findings[:1], {}, "full") == "note[X00]: m\n\n"
 
 
 def test_a_line_without_its_carriage_return_is_shown() -> None:

@@ -44,7 +44,10 @@ def test_a_failure_outside_is_one_finding_and_exit_code_three(
 ) -> None:
     finding = Diagnostic(code="E401", message="no driver", notes=("it said no",), help=("install one",))
     assert _run(monkeypatch, OutsideFailure(finding)) == ExitCode.OUTSIDE
-    assert capsys.readouterr().err == "error[E401]: no driver\n  = note: it said no\n  = help: install one\n\n"
+    assert capsys.readouterr().err == (
+        "error[E401]: no driver\n  = note: it said no\n  = help: install one\n\n"
+        "Learn more: `orchestrate explain E401`\n"
+    )
 
 
 def test_a_bug_is_said_to_be_ours_without_a_traceback(

@@ -63,7 +63,7 @@ def test_the_finding_in_the_readme_is_the_finding_that_is_printed(project: Path)
         deployment.read_text().replace("gpu-memory-utilization: 0.99", "gpu-memory-utilisation: 0.99")
     )
     exit_code, output, _ = _run(["validate", "configs"])
-    assert (exit_code, output) == (1, OUTPUTS[1] + "\n")
+    assert (exit_code, output) == (1, OUTPUTS[1])
 
 
 def test_the_profiles_in_the_readme_are_valid(project: Path) -> None:

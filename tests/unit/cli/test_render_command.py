@@ -170,6 +170,7 @@ def test_a_place_that_cannot_be_written_is_an_outside_failure(project: Path) -> 
         "error[E611]: cannot write `compose/qwen3-tiers/compose.yaml`: Not a directory\n"
         "  = note: no file was changed\n"
         "  = help: mend that, or write elsewhere with `--output FILE`, or print with `--stdout`\n\n"
+        "Learn more: `orchestrate explain E611`\n"
     )
 
 

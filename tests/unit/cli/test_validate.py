@@ -62,6 +62,7 @@ error[E102]: unknown key `prioritty`
   | ^^^^^^^^^ no such key here
   = help: did you mean `priority`?
 
+Learn more: `orchestrate explain E102`
 """
     )
     assert result.stderr == "1 error in 2 files\n"
@@ -121,7 +122,10 @@ def test_a_missing_path_is_a_finding(project: Path) -> None:
     result = run("validate", "configz")
 
     assert result.exit_code == 1
-    assert result.stdout == "error[E120]: `configz` does not exist\n --> configz\n  = help: did you mean `configs`?\n\n"
+    assert result.stdout == (
+        "error[E120]: `configz` does not exist\n --> configz\n  = help: did you mean `configs`?\n\n"
+        "Learn more: `orchestrate explain E120`\n"
+    )
     assert result.stderr == "1 error; no file was read\n"
 
 
