@@ -14,6 +14,7 @@ from orchestrator.engine.flags import (
     FlagHistory,
     Kind,
     Named,
+    completions,
     flag_with_short_name,
     flags,
     history,
@@ -29,6 +30,7 @@ from orchestrator.engine.values import Fault, read_value
 __all__ = ["FlagProblem", "check_flags"]
 
 _DOTTED_SINCE = Release.of("0.9.0")
+_MOST_NAMES = 3
 
 
 def check_flags(vllm: Mapping[str, FlagValue], release: Release) -> tuple[FlagProblem, ...]:
@@ -81,15 +83,33 @@ def _without_meaning(key: str, release: Release) -> FlagProblem:
 
 
 def _unknown(key: str, head: str, release: Release) -> FlagProblem:
-    short = flag_with_short_name(head, release)
-    meant = short.name if short is not None else nearest(head, sorted({*flags(release), *ROPE_FLAGS}))
+    short, completed = flag_with_short_name(head, release), _completed(head, release)
+    meant = short.name if short is not None else completed or nearest(head, sorted({*flags(release), *ROPE_FLAGS}))
     return FlagProblem(
         code="E201",
         flag=key,
         message=f"unknown vLLM flag {quoted(key)}",
         label=f"no such flag in vLLM {release}",
+        notes=_as_read_by_vllm(head, release),
         help=(f"did you mean `{meant}`?",) if meant else (f"see `vllm serve --help` of {release} for its flags",),
     )
+
+
+def _completed(head: str, release: Release) -> str | None:
+    """The name that argparse makes of a beginning, silently; None where there is none, or where it is ambiguous."""
+    names = completions(head, release)
+    return next(iter(names)) if len(set(names.values())) == 1 else None
+
+
+def _as_read_by_vllm(head: str, release: Release) -> tuple[str, ...]:
+    """What the release's own parser makes of a name that is the beginning of others."""
+    names = [f"`--{name}`" for name in completions(head, release)]
+    if _completed(head, release):
+        return (f"vLLM {release} itself takes `--{head}` for {names[0]}, without a word",)
+    if not names:
+        return ()
+    others = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+    return (f"vLLM {release} itself refuses `--{head}`: it could be {', '.join(names[:_MOST_NAMES])}{others}",)
 
 
 def _not_yet(key: str, head: str, past: FlagHistory, release: Release) -> FlagProblem:
@@ -100,7 +120,7 @@ def _not_yet(key: str, head: str, past: FlagHistory, release: Release) -> FlagPr
         flag=key,
         message=f"`{key}` does not exist yet in vLLM {release}",
         label=f"known from {past.first} on",
-        notes=(f"first release that knows it: {past.first}",),
+        notes=(f"first release that knows it: {past.first}", *_as_read_by_vllm(head, release)),
         help=(next(back, f"pin vLLM {past.first} or later, or delete the line"),),
     )
 
@@ -116,7 +136,7 @@ def _removed(key: str, head: str, past: FlagHistory, release: Release) -> FlagPr
         flag=key,
         message=f"`{key}` was removed from vLLM in {since}",
         label=f"no longer in vLLM {release}",
-        notes=tuple(notes),
+        notes=(*notes, *_as_read_by_vllm(head, release)),
         help=(_replacement(head, release),),
     )
 

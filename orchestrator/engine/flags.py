@@ -223,3 +223,10 @@ def flag_with_short_name(letters: str, release: Release) -> Flag | None:
     """The flag that has `-letters` as a short name (`tp`)."""
     name, _ = _other_names(closest_known(release)).get(f"-{letters.lstrip('-')}", ("", False))
     return flags(release).get(name)
+
+
+def completions(beginning: str, release: Release) -> Mapping[str, tuple[str, bool]]:
+    """The names that begin so, as argparse completes a beginning: each with the flag it means, and whether it says the
+    opposite. Several with different meanings are ambiguous to it; one is taken without a word."""
+    names = {**{name: (name, False) for name in flags(release)}, **_other_names(closest_known(release))}
+    return {name: names[name] for name in sorted(names) if beginning and name.startswith(beginning)}

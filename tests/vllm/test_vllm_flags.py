@@ -15,7 +15,7 @@ from orchestrator.engine.arguments import serve_arguments
 from orchestrator.engine.canonical import ROPE_FLAGS
 from orchestrator.engine.checks import check_flags
 from orchestrator.engine.flag_rules import RESERVED, RESERVED_FAMILIES
-from orchestrator.engine.flags import Flag, Kind, all_names, flags
+from orchestrator.engine.flags import Flag, Kind, all_names, completions, flags
 from orchestrator.engine.values import read_value
 from tests.vllm.oracle_process import Answer, Oracle
 
@@ -148,6 +148,36 @@ def test_names_that_the_release_does_not_know_are_refused_here_and_there(oracle:
     here = [vllm for vllm in written if _is_accepted(vllm)]
     there = [vllm for vllm, answer in zip(written, answers, strict=True) if answer["ok"]]
     assert (here, there) == ([], [])
+
+
+def _beginnings() -> Iterator[tuple[str, Flag, bool]]:
+    """Of every flag the shortest beginning that means it alone, and one letter less, which is ambiguous."""
+    for flag in _free_flags():
+        cuts = [flag.name[:length] for length in range(1, len(flag.name)) if flag.name[:length] not in flags(RELEASE)]
+        meanings = {cut: set(completions(cut, RELEASE).values()) for cut in cuts}
+        alone = [cut for cut in cuts if meanings[cut] == {(flag.name, False)}]
+        ambiguous = [cut for cut in cuts if len(meanings[cut]) > 1]
+        yield from ((cut, flag, True) for cut in alone[:1])
+        yield from ((cut, flag, False) for cut in ambiguous[-1:])
+
+
+def _is_the_same(flag: Flag, one: Answer, other: Answer) -> bool:
+    """Some mappings become objects that are given a number of their own each time."""
+    return bool(one["ok"] and other["ok"] and (flag.kind.is_json or one == other))
+
+
+def test_beginnings_of_names_are_completed_as_we_say(oracle: Oracle) -> None:
+    written = list(_beginnings())
+    values = {flag.name: next(_right(flag)) for _, flag, _ in written}
+    short = _parsed([_as_written({beginning: values[flag.name]}) for beginning, flag, _ in written], oracle)
+    whole = _parsed([_as_written({flag.name: values[flag.name]}) for _, flag, _ in written], oracle)
+    other = [
+        (beginning, flag.name, answer)
+        for (beginning, flag, alone), answer, meant in zip(written, short, whole, strict=True)
+        if not (_is_the_same(flag, answer, meant) if alone else "ambiguous option" in answer.get("error", ""))
+    ]
+    assert other == []
+    assert len(written) > 400
 
 
 def _mixture(chance: random.Random) -> dict[str, FlagValue]:

@@ -61,6 +61,41 @@ def test_a_removed_flag_says_since_when_and_what_to_write() -> None:
     assert only({"preemption-mode": "swap"}, "0.32.0").help[0].startswith("delete the line")
 
 
+def test_a_beginning_of_a_flag_says_what_the_parser_of_the_release_makes_of_it() -> None:
+    assert only({"kv-cache-memory": 4}, "0.32.0") == FlagProblem(
+        code="E201",
+        flag="kv-cache-memory",
+        message="unknown vLLM flag `kv-cache-memory`",
+        label="no such flag in vLLM 0.32.0",
+        notes=("vLLM 0.32.0 itself takes `--kv-cache-memory` for `--kv-cache-memory-bytes`, without a word",),
+        help=("did you mean `kv-cache-memory-bytes`?",),
+    )
+    assert only({"device": "cuda"}, "0.30.0").notes == (
+        "last release that knows it: 0.9.2",
+        "vLLM 0.30.0 itself takes `--device` for `--device-ids`, without a word",
+    )
+    assert only({"device": "cuda"}, "0.32.0").notes[1:] == (
+        "vLLM 0.32.0 itself refuses `--device`: it could be `--device-ids`, `--device-memory-utilization`",
+    )
+    assert only({"enable": True}, "0.20.0").notes[0].endswith("`--enable-dbo` and 27 more")
+
+
+def test_what_no_flag_begins_with_has_no_such_note() -> None:
+    assert only({"runner": "pooling"}, "0.9.2").notes == ("first release that knows it: 0.10.1",)
+    assert only({"max-num-seqss": 1}, "0.9.2").notes == ()
+
+
+def test_what_argparse_was_recorded_to_complete_is_what_we_say_it_completes() -> None:
+    completed = [
+        only({name: value}, pinned).notes[-1]
+        for name, value, outcomes in OUTCOMES["fragments"]
+        for pinned, outcome in zip(OUTCOMES["releases"], outcomes, strict=True)
+        if outcome == "x"
+    ]
+    assert len(completed) == 6
+    assert all(note.endswith("takes `--device` for `--device-ids`, without a word") for note in completed)
+
+
 def test_a_flag_that_came_back_says_so() -> None:
     problem = only({"disable-log-requests": True}, "0.20.0")
     assert problem.notes == ("last release that knows it: 0.16.0",)
