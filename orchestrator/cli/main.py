@@ -10,6 +10,7 @@ from orchestrator import __version__
 from orchestrator.cli.accuracy import accuracy
 from orchestrator.cli.explain import explain
 from orchestrator.cli.fit import fit
+from orchestrator.cli.flags import flags
 from orchestrator.cli.gpus import gpus
 from orchestrator.cli.plan import plan
 from orchestrator.cli.render import render
@@ -42,5 +43,5 @@ def _root(
     """Options that stand before any subcommand."""
 
 
-for command in (validate, gpus, fit, plan, render, schema, accuracy, explain):
+for command in (validate, gpus, fit, plan, render, schema, accuracy, explain, flags):
     app.command()(command)

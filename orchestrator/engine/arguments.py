@@ -12,7 +12,8 @@ from orchestrator.engine.canonical import canonical_flags
 from orchestrator.engine.flags import Flag, Kind, flags
 from orchestrator.engine.rope import derived_max_model_len, rope_arguments
 
-_COUNTED_ON = ("gpu-memory-utilization", "kv-cache-dtype", "tensor-parallel-size")
+COUNTED_ON = ("gpu-memory-utilization", "kv-cache-dtype", "tensor-parallel-size")
+"""Written out even at their defaults, because the planner counts on them and defaults change."""
 _ROPE = ("rope-scaling", "rope-theta", "hf-overrides")
 _SET_HERE = ("model", "revision", "served-model-name", "host", "port")
 
@@ -47,7 +48,7 @@ def effective_arguments(*, vllm: Mapping[str, FlagValue], release: Release, fact
     """The flags as the release knows them, sorted: RoPE translated, what is counted on filled in."""
     known, config = flags(release), facts.config
     asked = canonical_flags(vllm, release)
-    counted = {name: known[name].default for name in _COUNTED_ON}
+    counted = {name: known[name].default for name in COUNTED_ON}
     plain = {name: value for name, value in asked.items() if name not in _ROPE and name not in _SET_HERE[:2]}
     rope = rope_arguments(vllm=asked, release=release, config=config)
     length: dict[str, FlagValue] = {"max-model-len": derived_max_model_len(config, asked, release)}

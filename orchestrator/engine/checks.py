@@ -9,7 +9,8 @@ from orchestrator.domain.profile import FlagValue, KeyPath
 from orchestrator.domain.release import Release
 from orchestrator.engine.canonical import ROPE_FLAGS, named
 from orchestrator.engine.file_flags import check_files
-from orchestrator.engine.flag_rules import RANGES, RESERVED, RESERVED_FAMILIES, SUCCESSORS
+from orchestrator.engine.flag_changes import predecessor_of, successor_of
+from orchestrator.engine.flag_rules import RANGES, RESERVED, RESERVED_FAMILIES
 from orchestrator.engine.flags import (
     FlagHistory,
     Kind,
@@ -47,7 +48,7 @@ def check_flags(vllm: Mapping[str, FlagValue], release: Release) -> tuple[FlagPr
 
 
 def _check_key(key: str, value: FlagValue, release: Release) -> Iterator[FlagProblem]:
-    reason = _reserved(plain_name(key).partition(".")[0])
+    reason = reserved(plain_name(key).partition(".")[0])
     if reason is not None:
         yield _refused(key, reason)
         return
@@ -61,7 +62,8 @@ def _check_key(key: str, value: FlagValue, release: Release) -> Iterator[FlagPro
         yield from _check_age(key, meaning, release)
 
 
-def _reserved(name: str) -> tuple[str, str] | None:
+def reserved(name: str) -> tuple[str, str] | None:
+    """Why a profile must not set a flag, and what to do instead; None for those that it may set."""
     family = (reason for front, reason in RESERVED_FAMILIES.items() if name.startswith(front))
     return RESERVED.get(name) or next(family, None)
 
@@ -113,15 +115,14 @@ def _as_read_by_vllm(head: str, release: Release) -> tuple[str, ...]:
 
 
 def _not_yet(key: str, head: str, past: FlagHistory, release: Release) -> FlagProblem:
-    known = flags(release)
-    back = (each.back for each in SUCCESSORS if each.new == head and each.old in known and each.back)
+    back = predecessor_of(head, release)
     return FlagProblem(
         code="E203",
         flag=key,
         message=f"`{key}` does not exist yet in vLLM {release}",
         label=f"known from {past.first} on",
         notes=(f"first release that knows it: {past.first}", *_as_read_by_vllm(head, release)),
-        help=(next(back, f"pin vLLM {past.first} or later, or delete the line"),),
+        help=(back or f"pin vLLM {past.first} or later, or delete the line",),
     )
 
 
@@ -142,16 +143,10 @@ def _removed(key: str, head: str, past: FlagHistory, release: Release) -> FlagPr
 
 
 def _replacement(head: str, release: Release) -> str:
-    written = _successor(head, release)
+    written = successor_of(head, release)
     meant = nearest(head, sorted(flags(release)))
     nearby = f"; the nearest flag of vLLM {release} is `{meant}`" if meant else ""
     return written or f"delete the line{nearby}"
-
-
-def _successor(head: str, release: Release) -> str | None:
-    known = flags(release)
-    fitting = (each.how for each in SUCCESSORS if each.old == head and (each.new is None or each.new in known))
-    return next(fitting, None)
 
 
 def _check_dotted(key: str, meaning: Named, release: Release) -> Iterator[FlagProblem]:
@@ -268,7 +263,7 @@ def _check_range(key: str, value: FlagValue, meaning: Named, release: Release) -
 
 def _check_age(key: str, meaning: Named, release: Release) -> Iterator[FlagProblem]:
     if meaning.flag.deprecated:
-        instead = _successor(meaning.flag.name, release)
+        instead = successor_of(meaning.flag.name, release)
         yield FlagProblem(
             code="W201",
             severity=Severity.WARNING,

@@ -42,21 +42,31 @@ class Page:
         for each in lines:
             self.line(" " * indent + each)
 
-    def table(self, heads: Sequence[str], rows: Iterable[Sequence[str]], *, indent: int = 0) -> None:
+    def table(
+        self, heads: Sequence[str], rows: Iterable[Sequence[str]], *, indent: int = 0, whole_first: bool = False
+    ) -> None:
         """Columns that share the width; long cells are folded."""
-        self._lines += table_lines(heads, rows, self.columns, indent=indent)
+        self._lines += table_lines(heads, rows, self.columns, indent=indent, whole_first=whole_first)
 
     def text(self) -> str:
         return "\n".join(self._lines) + "\n"
 
 
 def table_lines(
-    heads: Sequence[str], rows: Iterable[Sequence[str]], columns: int, *, numbers: bool = False, indent: int = 0
+    heads: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    columns: int,
+    *,
+    numbers: bool = False,
+    indent: int = 0,
+    whole_first: bool = False,
 ) -> list[str]:
-    """A table without rules, as plain lines; with `numbers`, all columns but the first are set to the right."""
+    """A table without rules, as plain lines. With `numbers`, all columns but the first are set to the right; with
+    `whole_first`, the first is never folded."""
     table = Table(box=None, pad_edge=False, header_style="", padding=(0, 2, 0, 0), show_header=any(heads))
     for place, head in enumerate(heads):
-        table.add_column(head, justify="right" if numbers and place else "left", overflow="fold")
+        right, whole = numbers and place > 0, whole_first and place == 0
+        table.add_column(head, justify="right" if right else "left", overflow="fold", no_wrap=whole)
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     stream = io.StringIO()
