@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from enum import Enum
 from typing import Any
 
 from orchestrator.domain.release import Release
@@ -12,6 +13,16 @@ from orchestrator.engine.flags import Flag, Kind, spec_of
 
 _REFUSED = object()
 _SUPPRESSED = "==SUPPRESS=="
+_NARROWER: Mapping[str, Kind] = {
+    "hf-overrides": Kind.JSON,  # any text passes, and the start fails on it
+    "max-num-queued-tokens": Kind.INTEGER,  # takes `2K`, as of 0.32.0; since when is not known
+    "max-num-scheduled-tokens": Kind.INTEGER,  # the same
+}
+"""Flags of which less is recorded than their parser takes, so that a profile is right for every release."""
+
+_PARSED_BY_THE_ACTION = {"LoRAParserAction": Kind.JSON_OR_STRING}
+"""Actions that convert by themselves, where the converter shows nothing."""
+
 _SWITCHES = ("BooleanOptionalAction", "EnableDisableAction", "_StoreTrueAction")
 
 
@@ -23,7 +34,7 @@ def recorded_flags(parser: argparse.ArgumentParser) -> tuple[Flag, ...]:
 
 
 def merge_release(document: Mapping[str, Any], release: Release, flags: Iterable[Flag]) -> dict[str, Any]:
-    """`flags.json` with one more release, which must be newer than those in it (ValueError otherwise)."""
+    """The package data with one more release, newer than all of its `releases` (ValueError otherwise)."""
     releases: list[str] = list(document.get("releases", ()))
     if releases and Release.of(releases[-1]) >= release:
         raise ValueError(f"{release} is not newer than {releases[-1]}")
@@ -35,6 +46,11 @@ def merge_release(document: Mapping[str, Any], release: Release, flags: Iterable
         else:
             entries.append([release.text, release.text, spec])
     return {**document, "releases": [*releases, release.text], "flags": dict(sorted(histories.items()))}
+
+
+def releases_text(releases: Iterable[str]) -> str:
+    """`releases.json` as text, one release per line."""
+    return "[\n" + ",\n".join(_compact(each) for each in releases) + "\n]\n"
 
 
 def document_text(document: Mapping[str, Any]) -> str:
@@ -52,7 +68,7 @@ def _compact(value: object) -> str:
 def _recorded(action: argparse.Action) -> Flag:
     names = [name.removeprefix("--") for name in action.option_strings]
     name = next(name for name in names if not name.startswith("-"))
-    kind = _kind(action)
+    kind = _NARROWER.get(name) or _kind(action)
     opposite = set(opposites(name)) if kind in {Kind.SWITCH, Kind.BOOLEAN} else set()
     negations = tuple(sorted((each for each in names if each in opposite), key=opposites(name).index))
     return Flag(
@@ -66,7 +82,7 @@ def _recorded(action: argparse.Action) -> Flag:
         negations=negations,
         false_spelling=false_spelling(name, type(action).__name__, negations),
         default=_plain_default(action.default),
-        deprecated=bool(getattr(action, "deprecated", False)),
+        deprecated=bool(getattr(action, "deprecated", False)) or "deprecated" in (action.help or "").lower(),
     )
 
 
@@ -89,7 +105,8 @@ def _kind(action: argparse.Action) -> Kind:
         return Kind.SWITCH
     if type(action).__name__ == "StoreBoolean" or action.type is bool:
         return Kind.BOOLEAN
-    return kind_accepted_by(action.type, default=action.default)
+    by_action = _PARSED_BY_THE_ACTION.get(type(action).__name__)
+    return by_action or kind_accepted_by(action.type, default=action.default)
 
 
 def kind_accepted_by(converter: object, *, default: object = None) -> Kind:
@@ -101,8 +118,9 @@ def kind_accepted_by(converter: object, *, default: object = None) -> Kind:
 
 
 def _tests(takes: set[str], converter: object, default: object) -> Iterator[tuple[Kind, bool]]:
-    makes_object = "{}" in takes and not isinstance(_probe(converter, "{}"), str)
+    makes_object = "{}" in takes and not isinstance(_probe(converter, "{}"), str | list)
     yield Kind.JSON_OR_STRING, "x" in takes and makes_object
+    yield Kind.INTEGER, "x" in takes and type(_plain_default(default)) is int  # read as a number later
     yield Kind.STRING, "x" in takes
     yield Kind.JSON_LIST, makes_object and isinstance(default, list)
     yield Kind.JSON_OR_PAIRS, makes_object and "a=1" in takes
@@ -126,7 +144,9 @@ def _probe(converter: object, text: str) -> object:
 
 
 def _plain_default(default: object) -> Any:
-    """A default that JSON can hold; None for objects and what the parser hides."""
+    """A default that JSON can hold; None for empty texts, objects, and what the parser hides."""
+    if isinstance(default, Enum):
+        return _plain_default(default.value)
     if isinstance(default, str | bool | int | float):
-        return None if default == _SUPPRESSED or str(default).startswith("<") else default
+        return None if default in ("", _SUPPRESSED) or str(default).startswith("<") else default
     return default if isinstance(default, list | dict) and default else None

@@ -13,7 +13,7 @@ from typing import Any
 
 from orchestrator.domain.profile import FlagValue
 from orchestrator.domain.release import Release
-from orchestrator.engine.releases import closest_known
+from orchestrator.engine.releases import KNOWN_RELEASES, closest_known
 
 
 class Kind(StrEnum):
@@ -145,7 +145,7 @@ def _document() -> Mapping[str, Any]:
 
 @lru_cache(maxsize=1)
 def _release_indices() -> Mapping[str, int]:
-    return {text: index for index, text in enumerate(_document()["releases"])}
+    return {release.text: index for index, release in enumerate(KNOWN_RELEASES)}
 
 
 @lru_cache(maxsize=128)

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import argparse
 import json
+from enum import Enum, IntEnum
 from importlib.resources import files
 
 import pytest
 
-from orchestrator.engine.flag_recording import document_text, kind_accepted_by, merge_release, recorded_flags
+from orchestrator.engine.flag_recording import (
+    document_text,
+    kind_accepted_by,
+    merge_release,
+    recorded_flags,
+    releases_text,
+)
 from orchestrator.engine.flags import (
     Flag,
     Kind,
@@ -27,13 +34,17 @@ from tests.unit.engine.engine_samples import release
 
 def test_the_package_data_covers_exactly_the_known_releases() -> None:
     document = json.loads(files("orchestrator.engine").joinpath("flags.json").read_text(encoding="utf-8"))
-    assert document["releases"] == [each.text for each in KNOWN_RELEASES]
+    named = {text for entries in document["flags"].values() for first, last, _ in entries for text in (first, last)}
+    assert named <= {each.text for each in KNOWN_RELEASES}
+    assert all(flags(each) for each in KNOWN_RELEASES)
     assert list(KNOWN_RELEASES) == sorted(set(KNOWN_RELEASES))
 
 
 def test_the_package_data_is_what_the_recorder_writes() -> None:
     text = files("orchestrator.engine").joinpath("flags.json").read_text(encoding="utf-8")
     assert document_text(json.loads(text)) == text
+    text = files("orchestrator.engine").joinpath("releases.json").read_text(encoding="utf-8")
+    assert releases_text(json.loads(text)) == text
 
 
 def test_the_closest_known_release_is_never_newer_unless_all_are() -> None:
@@ -126,6 +137,18 @@ def _json_or_text(text: str) -> object:
     return json.loads(text) if text.startswith("{") else text
 
 
+class _Level(IntEnum):
+    SECOND = 2
+
+
+class _Backend(Enum):
+    TRITON = "triton"
+
+
+class LoRAParserAction(argparse._StoreAction):
+    """Named as in vLLM: it reads names, paths and JSON itself."""
+
+
 def _sample_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser()
     parser.add_argument("model_tag", nargs="?")
@@ -139,23 +162,35 @@ def _sample_parser() -> argparse.ArgumentParser:
     parser.add_argument("--middleware", action="append")
     parser.add_argument("--config-of-it", type=json.loads, default="<Config(...)>")
     parser.add_argument("--origins", type=json.loads, default=["*"])
+    parser.add_argument("--device-ids", type=lambda text: text.split(","))
+    parser.add_argument("--level", type=str, default=_Level.SECOND, help="--level is Deprecated and will be removed")
+    parser.add_argument("--backend", type=str, default=_Backend.TRITON)
+    parser.add_argument("--path", type=str, default="")
+    parser.add_argument("--lora-modules", type=str, nargs="+", action=LoRAParserAction)
+    parser.add_argument("--hf-overrides", type=_json_or_text, default={})
     return parser
 
 
 def test_a_parser_is_recorded_as_it_is() -> None:
     recorded = {each.name: each for each in recorded_flags(_sample_parser())}
     assert recorded == {
+        "backend": Flag(name="backend", kind=Kind.STRING, default="triton"),
         "chunked": Flag(name="chunked", kind=Kind.BOOLEAN, false_spelling="--chunked=false"),
         "config-of-it": Flag(name="config-of-it", kind=Kind.JSON),
+        "device-ids": Flag(name="device-ids", kind=Kind.STRING),
         "dtype": Flag(name="dtype", kind=Kind.STRING, choices=("auto", "half"), default="auto"),
         "enable-lora": Flag(
             name="enable-lora", kind=Kind.SWITCH, negations=("no-enable-lora",), false_spelling="--no-enable-lora"
         ),
         "headless": Flag(name="headless", kind=Kind.SWITCH, default=False),
+        "hf-overrides": Flag(name="hf-overrides", kind=Kind.JSON),
+        "level": Flag(name="level", kind=Kind.INTEGER, default=2, deprecated=True),
+        "lora-modules": Flag(name="lora-modules", kind=Kind.JSON_OR_STRING, many=True),
         "middleware": Flag(name="middleware", kind=Kind.STRING, repeated=True),
         "moe-backend": Flag(name="moe-backend", kind=Kind.STRING, choices=("auto", "triton"), loose=True),
         "names": Flag(name="names", kind=Kind.STRING, many=True),
         "origins": Flag(name="origins", kind=Kind.JSON_LIST, default=["*"]),
+        "path": Flag(name="path", kind=Kind.STRING),
         "tensor-parallel-size": Flag(name="tensor-parallel-size", kind=Kind.INTEGER, aliases=("-tp",), default=1),
     }
 
