@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from importlib.resources import files
+from typing import Any
 
 from orchestrator.domain.inventory import Gpu, Host
 from orchestrator.domain.model_config import MixtureOfExperts, ModelConfig, ModelFacts, Quantization, WeightPart
@@ -71,3 +74,25 @@ def host(driver: str | None = "580.65.06") -> Host:
 
 def release(text: str) -> Release:
     return Release.of(text)
+
+
+def package_data() -> dict[str, Any]:
+    """What the recorder reads and writes: the flags, and the releases that they were recorded for."""
+    place = files("orchestrator.engine")
+    flags, releases = (
+        json.loads((place / name).read_text(encoding="utf-8")) for name in ("flags.json", "releases.json")
+    )
+    return {**flags, "releases": releases}
+
+
+def package_data_until(newest: Release) -> dict[str, Any]:
+    """The package data as it was when `newest` was the newest release in it."""
+    document = package_data()
+    releases = [text for text in document["releases"] if Release.of(text) <= newest]
+    kept = {
+        name: [
+            [first, min(last, newest.text, key=Release.of), spec] for first, last, spec in entries if first in releases
+        ]
+        for name, entries in document["flags"].items()
+    }
+    return {**document, "releases": releases, "flags": {name: entries for name, entries in kept.items() if entries}}
