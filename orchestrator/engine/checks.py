@@ -31,7 +31,6 @@ from orchestrator.engine.values import Fault, read_value
 __all__ = ["FlagProblem", "check_flags"]
 
 _DOTTED_SINCE = Release.of("0.9.0")
-_MOST_NAMES = 3
 
 
 def check_flags(vllm: Mapping[str, FlagValue], release: Release) -> tuple[FlagProblem, ...]:
@@ -104,14 +103,9 @@ def _completed(head: str, release: Release) -> str | None:
 
 
 def _as_read_by_vllm(head: str, release: Release) -> tuple[str, ...]:
-    """What the release's own parser makes of a name that is the beginning of others."""
-    names = [f"`--{name}`" for name in completions(head, release)]
-    if _completed(head, release):
-        return (f"vLLM {release} itself takes `--{head}` for {names[0]}, without a word",)
-    if not names:
-        return ()
-    others = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
-    return (f"vLLM {release} itself refuses `--{head}`: it could be {', '.join(names[:_MOST_NAMES])}{others}",)
+    """What the release's own parser makes of a name that is the beginning of one other; it refuses ambiguous ones."""
+    name = _completed(head, release)
+    return (f"vLLM {release} itself takes `--{head}` for `--{name}`, without a word",) if name else ()
 
 
 def _not_yet(key: str, head: str, past: FlagHistory, release: Release) -> FlagProblem:

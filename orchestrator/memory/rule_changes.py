@@ -89,6 +89,10 @@ SENTENCES: Mapping[str, _Sentence | None] = {
         "the V1 engine is the default: the profile run follows `max-num-batched-tokens`",
         "the V0 engine is the default: the profile run follows `max-model-len`",
     ),
+    "falls_back_to_v0": _either(
+        "what V1 cannot do (cards before Ampere, some FP8 caches) runs on the V0 engine, by its rules",
+        "there is no V0 engine to fall back to",
+    ),
     "startup_free_check": _either(
         "the start is refused unless the GPU's free memory covers the whole budget",
         "the start is no longer refused when the GPU's free memory does not cover the budget",

@@ -152,7 +152,7 @@ memory, for the same profile
 """
     )
     assert output.endswith(
-        "Next: `orchestrate validate configs --release 0.18.0` checks the profiles against\n      it.\n"
+        "Next: `orchestrate validate configs --release 0.18.0` checks the profiles\n      against it.\n"
     )
 
 

@@ -74,13 +74,11 @@ def test_a_beginning_of_a_flag_says_what_the_parser_of_the_release_makes_of_it()
         "last release that knows it: 0.9.2",
         "vLLM 0.30.0 itself takes `--device` for `--device-ids`, without a word",
     )
-    assert only({"device": "cuda"}, "0.32.0").notes[1:] == (
-        "vLLM 0.32.0 itself refuses `--device`: it could be `--device-ids`, `--device-memory-utilization`",
-    )
-    assert only({"enable": True}, "0.20.0").notes[0].endswith("`--enable-dbo` and 27 more")
 
 
-def test_what_no_flag_begins_with_has_no_such_note() -> None:
+def test_what_no_flag_begins_with_or_several_do_has_no_such_note() -> None:
+    assert only({"device": "cuda"}, "0.32.0").notes == ("last release that knows it: 0.9.2",)
+    assert only({"enable": True}, "0.20.0").notes == ()
     assert only({"runner": "pooling"}, "0.9.2").notes == ("first release that knows it: 0.10.1",)
     assert only({"max-num-seqss": 1}, "0.9.2").notes == ()
 
