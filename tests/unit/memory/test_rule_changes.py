@@ -6,7 +6,7 @@ from dataclasses import fields
 from itertools import pairwise
 
 from orchestrator.domain.release import Release
-from orchestrator.engine.memory_rules import MemoryRules, memory_epochs
+from orchestrator.engine.memory_rules import MemoryRules, Sampler, memory_epochs, memory_rules
 from orchestrator.memory.rule_changes import SENTENCES, rule_changes
 
 R = Release.of
@@ -41,9 +41,8 @@ def test_the_sampler_is_said_as_what_it_is_worth() -> None:
     assert rule_changes(R("0.17.0"), R("0.16.0"))[0].endswith(
         "157 % more at the peak of the logits (about 38 bytes for each, not 15), which the KV cache loses"
     )
-    assert "the profile run samples with PyTorch sort, or FlashInfer where installed, not with PyTorch sort" in (
-        rule_changes(R("0.7.3"), R("0.8.0"))
-    )
+    (same,) = (sentence for sentence in rule_changes(R("0.8.5"), R("0.33.0")) if "profile run samples" in sentence)
+    assert same == f"the profile run samples with {Sampler.FLASHINFER}, not with {memory_rules(R('0.8.5')).sampler}"
 
 
 def test_batch_sizes_and_runners_are_spelt_out() -> None:
