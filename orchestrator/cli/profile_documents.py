@@ -63,8 +63,10 @@ def _documents(paths: Sequence[str], report: Report) -> Iterator[Document]:
     seen: set[str] = set()
     while waiting:
         path = waiting.pop(0)
-        text = "" if os.path.normpath(path) in seen else read_text(path)
+        if os.path.normpath(path) in seen:
+            continue
         seen.add(os.path.normpath(path))
+        text = read_text(path)
         if isinstance(text, Diagnostic):
             report.add(text)
             continue
