@@ -34,7 +34,7 @@ def _files(each: Explanation, text: str) -> dict[str, str]:
     if each.of == "gpus":
         files["inventory.json"] = GPUS.format(files["inventory.json"])
     if each.of == "config.json":
-        files["mini.yaml"] = "service: mini\nmodel: ./model\n"
+        files.setdefault("mini.yaml", "service: mini\nmodel: ./model\n")
     if not any(re.search("^\ufeff?service:", content, re.MULTILINE) for content in files.values()) and not each.whole:
         files["mini.yaml"] = SMALL
     if first and "deployment.yaml" not in files:
