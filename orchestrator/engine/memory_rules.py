@@ -36,7 +36,7 @@ class Sampler(StrEnum):
     """The kernels that the profile run samples with; they decide how many bytes one logit takes at the peak."""
 
     SORT = "PyTorch sort"
-    FLASHINFER_IF_INSTALLED = "FlashInfer before 0.11.1"  # PyTorch sort where it is not
+    FLASHINFER_IF_INSTALLED = "older FlashInfer, where installed"
     TRITON = "Triton top-k/top-p"
     FLASHINFER = "FlashInfer"
 
