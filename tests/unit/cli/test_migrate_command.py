@@ -223,6 +223,7 @@ error[E261]: nothing says which image is vLLM 0.32.0
   = note: this one does not say that it is vLLM 0.8.5
   = help: say which one to write: `--image vllm/vllm-openai:v0.32.0`
 
+Learn more: `orchestrate explain E260 E220 E261`
 nothing was changed: 3 places are left for a person to decide before vLLM 0.32.0
 """
     )
