@@ -76,6 +76,18 @@ def _existing(target: Path, path: Path, mark: str) -> bytes | Diagnostic | None:
 
 
 def _replace(target: Path, content: bytes, effects: FileEffects) -> None:
+    temporary = stage(target, content, effects)
+    try:
+        effects.rename(temporary, target)
+    except BaseException:
+        discard(temporary)
+        raise
+    flush_directory(target.parent, effects)
+
+
+def stage(target: Path, content: bytes, effects: FileEffects) -> Path:
+    """A file beside `target`, with its mode, that holds `content` and waits to take its name. Nothing is left behind
+    when that fails."""
     temporary = target.with_name(f".{target.name}.{token_hex(4)}.new")
     descriptor = effects.create(temporary)
     try:
@@ -83,12 +95,16 @@ def _replace(target: Path, content: bytes, effects: FileEffects) -> None:
             _fill(descriptor, content, target, effects)
         finally:
             os.close(descriptor)
-        effects.rename(temporary, target)
     except BaseException:
-        with suppress(OSError):
-            temporary.unlink()
+        discard(temporary)
         raise
-    _flush_directory(target.parent, effects)
+    return temporary
+
+
+def discard(temporary: Path) -> None:
+    """Removes a file that nobody waits for any more."""
+    with suppress(OSError):
+        temporary.unlink()
 
 
 def _fill(descriptor: int, content: bytes, target: Path, effects: FileEffects) -> None:
@@ -100,7 +116,7 @@ def _fill(descriptor: int, content: bytes, target: Path, effects: FileEffects) -
     effects.flush(descriptor)
 
 
-def _flush_directory(directory: Path, effects: FileEffects) -> None:
+def flush_directory(directory: Path, effects: FileEffects) -> None:
     """The rename is done and seen; that it also survives a power cut is asked for, and some file systems decline."""
     with suppress(OSError):
         descriptor = os.open(directory, os.O_RDONLY)

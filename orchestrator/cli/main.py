@@ -12,6 +12,7 @@ from orchestrator.cli.explain import explain
 from orchestrator.cli.fit import fit
 from orchestrator.cli.flags import flags
 from orchestrator.cli.gpus import gpus
+from orchestrator.cli.migrate import migrate
 from orchestrator.cli.plan import plan
 from orchestrator.cli.render import render
 from orchestrator.cli.schema import schema
@@ -43,5 +44,5 @@ def _root(
     """Options that stand before any subcommand."""
 
 
-for command in (validate, gpus, fit, plan, render, schema, accuracy, explain, flags):
+for command in (validate, gpus, fit, plan, render, migrate, schema, accuracy, explain, flags):
     app.command()(command)

@@ -61,7 +61,7 @@ def _plan_deployment(
     from orchestrator.cli.inventory import read_inventory_option
     from orchestrator.planner import plan
 
-    planned.facts = _facts_of_services(planned, deployment, offline=offline)
+    planned.facts, planned.outside_failed = facts_of_services(planned.report, deployment, offline=offline)
     inventory = read_inventory_option(inventory_option, report=planned.report, sources=planned.sources)
     if isinstance(inventory, tuple):
         planned.report.extend(inventory)
@@ -73,23 +73,25 @@ def _plan_deployment(
     planned.report.extend(finding_of(each, deployment, Severity.WARNING) for each in planned.plan.warnings)
 
 
-def _facts_of_services(planned: PlannedProject, deployment: Deployment, *, offline: bool) -> dict[str, ModelFacts]:
-    """Facts by service; what is not to be had is a finding at the line that names the model."""
+def facts_of_services(report: Report, deployment: Deployment, *, offline: bool) -> tuple[dict[str, ModelFacts], bool]:
+    """Facts by service, and whether an outside tool failed; what is not to be had is a finding at the line that names
+    the model."""
     from orchestrator.adapters.model_source import find_model_facts
 
     found: dict[str, ModelFacts] = {}
+    outside_failed = False
     for service in deployment.services:
         directory = Path(service.places.file).parent
         try:
             answer = find_model_facts(service.model, service.revision, offline=offline, base_directory=directory)
         except OutsideFailure as failure:
-            planned.outside_failed = True
+            outside_failed = True
             answer = failure.finding
         if isinstance(answer, Diagnostic):
-            planned.report.add(replace(answer, span=answer.span or service.places.value(("model",))))
+            report.add(replace(answer, span=answer.span or service.places.value(("model",))))
         else:
             found[service.name] = answer
-    return found
+    return found, outside_failed
 
 
 def finding_of(rejection: Rejection, deployment: Deployment, severity: Severity) -> Diagnostic:

@@ -41,7 +41,7 @@ def used_flags(paths: Sequence[str], releases: Sequence[Release], report: Report
             continue
         places = places_of(document.root, document.file)
         for path in (("vllm",), ("defaults", "vllm")):
-            for key in flags_section(document.root, path, places).values:
+            for key in flags_section(document, path, places).values:
                 found.setdefault(_own_name(key, releases), []).append(places.key((*path, key)))
     return found
 

@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestrator.adapters.files import how_to_get_the_right, nearest_file_name, read_text
+from orchestrator.adapters.files import how_to_get_the_right, read_text
 from orchestrator.cli.foreign_files import foreign_file, is_foreign
-from orchestrator.domain.diagnostics import Diagnostic, Report, Severity, Span, repeated
+from orchestrator.cli.project_findings import (
+    at_the_list,
+    empty_path,
+    no_profile,
+    not_a_service,
+    not_listed,
+    nothing_there,
+    several,
+    without_deployment,
+)
+from orchestrator.domain.diagnostics import Diagnostic, Report, Span
 from orchestrator.domain.profile import Deployment, ServiceProfile
 from orchestrator.domain.release import Release
 
@@ -53,42 +63,29 @@ def read_project(paths: Sequence[str], *, release: Release | None = None) -> Pro
     checked = check_files(paths, release=release)
     report = checked.report
     if len(checked.deployments) > 1:
-        report.add(_several(checked.deployments))
+        report.add(several(checked.deployments))
     single = checked.deployments[0] if checked.deployments and not report.has_errors else None
     return Project(deployment=single, report=report, sources=checked.sources)
 
 
-def check_files(paths: Sequence[str], *, release: Release | None = None, with_models: bool = False) -> CheckedFiles:
+def check_files(
+    paths: Sequence[str],
+    *,
+    release: Release | None = None,
+    with_models: bool = False,
+    texts: Mapping[str, str] | None = None,
+) -> CheckedFiles:
     """Every deployment that files or directories spell, all of them checked in one run.
 
     `with_models` adds what the catalogue's facts about a model say against its flags. Whoever plans leaves it out:
-    the planner looks at the facts itself, those of local directories and of the hub too.
+    the planner looks at the facts itself, those of local directories and of the hub too. `texts` take the place of
+    what stands on the disk.
     """
-    reader = _Reader(release, with_models=with_models)
+    reader = _Reader(release, with_models=with_models, texts=texts)
     deployments = [each for group in _grouped(paths, reader) for each in reader.read_group(group)]
     if not deployments and not reader.report.has_errors:
-        reader.report.add(_nothing_there(paths))
+        reader.report.add(nothing_there(paths))
     return CheckedFiles(deployments=tuple(deployments), report=reader.report, sources=reader.sources)
-
-
-def _several(deployments: Sequence[Deployment]) -> Diagnostic:
-    files = [each.places.file for each in deployments]
-    return Diagnostic(
-        code="E136",
-        message=f"{len(files)} deployments, and one can be planned at a time",
-        notes=tuple(f"`{file}` is one" for file in files),
-        help=(f"name the one you mean, such as `{files[0]}`",),
-    )
-
-
-def _nothing_there(paths: Sequence[str]) -> Diagnostic:
-    shown = ", ".join(f"`{repeated(path)}`" for path in paths)
-    return Diagnostic(
-        code="E128",
-        message=f"no profiles in {shown}",
-        span=Span(file=paths[0]) if paths else None,
-        help=("name a directory with a deployment file and service files, or the files themselves",),
-    )
 
 
 @dataclass(slots=True)
@@ -104,7 +101,7 @@ def _grouped(paths: Sequence[str], reader: _Reader) -> list[_Group]:
     groups: dict[str, _Group] = {}
     for path in paths:
         if not path:
-            reader.report.add(_empty_path())
+            reader.report.add(empty_path())
         elif os.path.isdir(path):
             group = groups.setdefault(_plain(path), _Group(path))
             group.is_whole = True
@@ -115,11 +112,6 @@ def _grouped(paths: Sequence[str], reader: _Reader) -> list[_Group]:
     return list(groups.values())
 
 
-def _empty_path() -> Diagnostic:
-    help_ = "name a directory of profiles or a file; `.` is the directory that you are in"
-    return Diagnostic(code="E120", message="an empty text names no file and no directory", help=(help_,))
-
-
 def _plain(path: str) -> str:
     return os.path.normpath(path or ".")
 
@@ -127,11 +119,12 @@ def _plain(path: str) -> str:
 class _Reader:
     """Reads every file once, joins what belongs together, and collects the findings."""
 
-    def __init__(self, release: Release | None, *, with_models: bool) -> None:
+    def __init__(self, release: Release | None, *, with_models: bool, texts: Mapping[str, str] | None = None) -> None:
         self.report = Report()
         self.sources: dict[str, str] = {}
         self._release = release
         self._with_models = with_models
+        self._texts = {_plain(path): text for path, text in (texts or {}).items()}
         self._documents: dict[str, Document | None] = {}
         self._foreign: set[str] = set()
         self._outlines: dict[str, Outline] = {}
@@ -156,14 +149,14 @@ class _Reader:
         for key, path in {_plain(path): path for path in group.files}.items():
             document = self._document(path, group.directory)
             if key in self._foreign:
-                self.report.add(_no_profile(path) if group.is_whole else foreign_file(path))
+                self.report.add(no_profile(path) if group.is_whole else foreign_file(path))
             if document is not None:
                 by_kind.setdefault(kind_of(document), []).append(document)
         self.report.extend(finding for each in by_kind.get("unreadable", ()) for finding in each.findings)
         services = by_kind.get("service", [])
         others = by_kind.get("other", [])
         if group.is_whole:
-            self.report.extend(_no_profile(document.file) for document in others)
+            self.report.extend(no_profile(document.file) for document in others)
         else:
             services += others
         if "deployment" in by_kind:
@@ -179,9 +172,9 @@ class _Reader:
 
         key = _plain(path)
         if key not in self._documents:
-            text = read_text(path)
+            text = self._read(path)
             if isinstance(text, Diagnostic):
-                self.report.add(_at_the_list(text, path, listed_at, self._listed_beside(listed_at)))
+                self.report.add(at_the_list(text, path, listed_at, self._listed_beside(listed_at)))
                 self._documents[key] = None
             elif is_foreign(path, text, directory):
                 self._foreign.add(key)
@@ -191,6 +184,9 @@ class _Reader:
                 self.sources[path] = text
                 self._documents[key] = parse(text, path)
         return self._documents[key]
+
+    def _read(self, path: str) -> str | Diagnostic:
+        return self._texts[_plain(path)] if _plain(path) in self._texts else read_text(path)
 
     def _with_deployments(self, documents: list[Document], services: list[Document]) -> list[Deployment]:
         found: list[Deployment] = []
@@ -202,7 +198,7 @@ class _Reader:
                 found.append(deployment)
         unlisted = [each for each in services if _plain(each.file) not in listed]
         for each in unlisted:
-            self.report.add(_not_listed(each, documents[0].file))
+            self.report.add(not_listed(each, documents[0].file))
             self._load(each, documents[0])
         return found
 
@@ -240,7 +236,7 @@ class _Reader:
             if _plain(path) in self._foreign:
                 self.report.add(foreign_file(path, span))
             if service is not None and kind_of(service) == "deployment":
-                self.report.add(_not_a_service(path, span, is_itself=service is document))
+                self.report.add(not_a_service(path, span, is_itself=service is document))
                 service = None
             services.append(service)
         return self._join(document, services)
@@ -296,7 +292,7 @@ class _Reader:
                 found.append(self._join(each, owned))
         if alone := by_deployment.get("", []):
             release = self._outline(None).release
-            self.report.add(_without_deployment(alone, release, is_chosen=self._release is not None))
+            self.report.add(without_deployment(alone, release, is_chosen=self._release is not None))
             whole, outlines = self._load_all(alone, None)
             deployment = without_file(release, whole, self.report, outlines)
             found.append(deployment if len(whole) == len(alone) else None)
@@ -314,7 +310,7 @@ class _Reader:
         found = []
         for name in names:
             path = _plain(os.path.join(directory, name))
-            text = read_text(path)
+            text = self._read(path)
             if isinstance(text, str) and _PROJECT_KEY.search(text):
                 document = parse(text, path)
                 if kind_of(document) == "deployment":
@@ -331,59 +327,3 @@ def _yaml_names(directory: str) -> list[str]:
     with os.scandir(directory) as entries:
         visible = (each for each in entries if each.name.endswith(_SUFFIXES) and not each.name.startswith("."))
         return sorted(each.name for each in visible if not each.is_dir())
-
-
-def _at_the_list(finding: Diagnostic, path: str, listed_at: Span | None, listed: frozenset[str]) -> Diagnostic:
-    """A file that cannot be read is the fault of the line that names it; one with bad bytes is its own. A file that is
-    listed already is not offered for one that is missing."""
-    if listed_at is None or finding.code == "E123":
-        return finding
-    finding = replace(finding, span=listed_at, label="listed here")
-    if finding.code != "E120" or nearest_file_name(Path(path)) is None:
-        return finding
-    near = nearest_file_name(Path(path), but=listed)
-    return replace(finding, help=(f"did you mean `{near}`?" if near else "write that file, or remove it here",))
-
-
-def _no_profile(file: str) -> Diagnostic:
-    return Diagnostic(
-        code="W131",
-        message=f"`{file}` is no profile and was left out",
-        severity=Severity.WARNING,
-        span=Span(file=file),
-        help=("move it to another directory, or write a service (`service:`, `model:`) in it",),
-    )
-
-
-def _not_listed(document: Document, deployment_file: str) -> Diagnostic:
-    name = os.path.relpath(document.file, os.path.dirname(deployment_file) or ".")
-    return Diagnostic(
-        code="W130",
-        message=f"no deployment lists `{document.file}`",
-        severity=Severity.WARNING,
-        span=Span(file=document.file),
-        help=(f"add `{name}` to `services` in {deployment_file}, or remove the file",),
-    )
-
-
-def _not_a_service(path: str, listed_at: Span, *, is_itself: bool) -> Diagnostic:
-    return Diagnostic(
-        code="E138",
-        message=f"`{path}` lists itself" if is_itself else f"`{path}` is a deployment file",
-        span=listed_at,
-        label="wants a service file",
-        help=("list service files only",),
-    )
-
-
-def _without_deployment(services: Sequence[Document], release: Release, *, is_chosen: bool) -> Diagnostic:
-    files = ", ".join(f"`{document.file}`" for document in services[:3]) + (" and others" if len(services) > 3 else "")
-    why = "as asked" if is_chosen else "the newest known release"
-    return Diagnostic(
-        code="N101",
-        message=f"checked against vLLM {release}, {why}",
-        severity=Severity.NOTE,
-        span=Span(file=services[0].file),
-        notes=(f"no deployment file beside {files} lists {'it' if len(services) == 1 else 'them'}",),
-        help=("pin a release with `vllm-release` in a deployment file, or with `--release`",),
-    )

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
+from orchestrator.config.edit_places import Source
+from orchestrator.config.edits import plain_edits
+from orchestrator.config.flag_edits import changes_for
 from orchestrator.config.secret_shapes import names_a_secret
 from orchestrator.config.tree_values import as_flag_value, clipped, is_broken
-from orchestrator.config.yaml_nodes import MappingNode
-from orchestrator.domain.diagnostics import Diagnostic, Span
+from orchestrator.config.yaml_nodes import Document, MappingNode
+from orchestrator.domain.diagnostics import Diagnostic, Fix, Span
 from orchestrator.domain.profile import FlagValue, KeyPath, Places
 from orchestrator.domain.release import Release
 from orchestrator.engine.canonical import named
@@ -20,7 +24,7 @@ MAX_FLAGS = 1000
 """No release has half as many; looking for the nearest name of each takes its time."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class FlagsSection:
     """One `vllm:` section as written in one file, under `path`. `broken` keys have their finding already."""
 
@@ -28,6 +32,12 @@ class FlagsSection:
     places: Places = field(default_factory=lambda: Places(""))
     values: Mapping[str, FlagValue] = field(default_factory=dict)
     broken: frozenset[str] = frozenset()
+    document: Document | None = field(default=None, repr=False, compare=False)
+
+    @cached_property
+    def source(self) -> Source | None:
+        """The text that the section stands in; whoever mends nothing never asks for it."""
+        return Source.of_document(self.document) if self.document else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,27 +53,32 @@ class EffectiveFlags:
     def origins(self) -> dict[str, Places]:
         return {flag: section.places for flag, section in self.sections.items()}
 
+    def section(self, flag: str) -> FlagsSection:
+        """Where a flag is written."""
+        return self.sections.get(flag, self.own)
+
     def key(self, flag: str) -> Span:
-        section = self.sections.get(flag, self.own)
+        section = self.section(flag)
         return section.places.key((*section.path, flag))
 
     def value(self, flag: str, path: KeyPath = ()) -> Span:
-        section = self.sections.get(flag, self.own)
+        section = self.section(flag)
         return section.places.value((*section.path, flag, *path))
 
 
-def flags_section(root: MappingNode, path: KeyPath, places: Places) -> FlagsSection:
+def flags_section(document: Document, path: KeyPath, places: Places) -> FlagsSection:
     """The section at a path of a file; empty when there is none, or when it is no mapping (which is said elsewhere)."""
-    node: object = root
+    node: object = document.root
     for part in path:
         entry = node.entries.get(str(part)) if isinstance(node, MappingNode) else None
         node = entry.node if entry else None
     if not isinstance(node, MappingNode):
-        return FlagsSection(path=path, places=places)
+        return FlagsSection(path=path, places=places, document=document)
     values = {key: as_flag_value(entry.node) for key, entry in node.entries.items()}
     return FlagsSection(
         path=path,
         places=places,
+        document=document,
         values={key: value for key, value in values.items() if not is_broken(value)},  # type: ignore[misc]
         broken=frozenset(key for key, value in values.items() if is_broken(value)),
     )
@@ -139,7 +154,16 @@ def finding_about(problem: FlagProblem, flags: EffectiveFlags, release: Release)
         notes=problem.notes,
         help=problem.help or (f"`orchestrate schema service --release {release}` says what every flag takes",),
         hidden=(flags.value(flag),) if flag and names_a_secret(flag) else (),
+        fix=_fix(problem, flags.section(flag), release),
     )
+
+
+def _fix(problem: FlagProblem, section: FlagsSection, release: Release) -> Fix | None:
+    if problem.repair is None or section.source is None or problem.repair.key not in section.values:
+        return None
+    changes = changes_for(problem.repair, section.values, section.path, release)
+    edits = plain_edits(section.source, changes) if changes else None
+    return Fix(title=problem.help[0] if problem.help else "", edits=edits) if edits else None
 
 
 def check_null_flags(section: FlagsSection, defaults: FlagsSection | None, release: Release) -> Iterator[Diagnostic]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from posixpath import normpath
 
+from orchestrator.config.ambiguity_fixes import with_fixes_of_ambiguities
 from orchestrator.config.checks_of_text import FILE_NAME, GPU
 from orchestrator.config.flags_section import (
     EffectiveFlags,
@@ -77,7 +78,7 @@ def outline_of(document: Document, *, chosen: Release | None = None) -> Outline:
     return Outline(
         file=document.file,
         release=chosen or readable_release(document.root) or NEWEST,
-        defaults=flags_section(document.root, ("defaults", "vllm"), places),
+        defaults=flags_section(document, ("defaults", "vllm"), places),
         service_files=tuple(_service_files(document.root, document.file)),
     )
 
@@ -93,7 +94,8 @@ def _service_files(root: MappingNode, file: str) -> Iterator[tuple[str, Span]]:
 def load_deployment(document: Document, report: Report, *, chosen: Release | None = None) -> DeploymentFile | None:
     """The deployment, or None if and only if an error was added to the report. `chosen` is the release that takes the
     place of the pinned one."""
-    findings = list(document.findings)
+    release = chosen or (readable_release(document.root) if document.root else None) or NEWEST
+    findings = list(with_fixes_of_ambiguities(document, DeploymentSection, release))
     loaded = _deployment(document, document.root, findings, chosen) if document.root else None
     report.extend(findings)
     return None if any(finding.is_error for finding in findings) else loaded
@@ -176,7 +178,7 @@ def load_service(
     With `stands_for_directory`, flags are also checked against what the catalogue knows of the model; it says whether
     a model's name means a directory instead, and is asked only when there is something to say.
     """
-    findings = list(document.findings)
+    findings = list(with_fixes_of_ambiguities(document, ServiceSection, outline.release))
     loaded = _service(document, document.root, outline, findings, stands_for_directory) if document.root else None
     report.extend(findings)
     return None if any(finding.is_error for finding in findings) else loaded
@@ -194,7 +196,7 @@ def _service(
     belongs = _where_keys_of_services_belong(release)
     section, problems = check_structure(root, document.file, ServiceSection, belongs=belongs, hint=hint_for_service)
     findings.extend(problems)
-    own = flags_section(root, ("vllm",), places)
+    own = flags_section(document, ("vllm",), places)
     effective = merge_flags(own, outline.defaults, release)
     findings.extend(check_null_flags(own, outline.defaults, release))
     about_flags = check_effective(effective, release)

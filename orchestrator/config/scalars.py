@@ -11,10 +11,12 @@ Scalar = bool | int | float | str | None
 
 
 class Ambiguity(NamedTuple):
-    """An unquoted scalar that two readers of YAML would take for two things; `help` says how to write each."""
+    """An unquoted scalar that two readers of YAML would take for two things; `help` says how to write each.
+    `word` is what it means as a number or truth value, spelt without a doubt; empty where it can mean none, or two."""
 
     meanings: str
     help: str
+    word: str = ""
 
 
 _WORDS: dict[str, Scalar] = {
@@ -46,7 +48,7 @@ def resolve(text: str) -> Scalar | Ambiguity:
         return _number_or_text(text)
     truth = _TRUE_OR_FALSE.get(text.lower()) if len(text) <= 3 else None
     if truth is not None:
-        return Ambiguity(f"{truth} or the text `{text}`", f'write `{truth}`, or `"{text}"` for the text')
+        return Ambiguity(f"{truth} or the text `{text}`", f'write `{truth}`, or `"{text}"` for the text', truth)
     return text
 
 
@@ -70,7 +72,7 @@ def _float(text: str) -> float | Ambiguity:
 
 
 def _either(text: str, number: object, readings: str) -> Ambiguity:
-    return Ambiguity(readings, f'write `{number}` for the number, or `"{text}"` for the text')
+    return Ambiguity(readings, f'write `{number}` for the number, or `"{text}"` for the text', str(number))
 
 
 def _leading_zero(text: str) -> Ambiguity:
@@ -93,7 +95,7 @@ def _base_sixty(text: str) -> Ambiguity:
     for part in whole.split(":"):
         number = number * 60 + int(part)
     written = f"{'-' if text.startswith('-') else ''}{number}{'.' + fraction if fraction else ''}"
-    return _either(text, written, f"the number {written} (base 60) or the text `{text}`")
+    return _either(text, written, f"the number {written} (base 60) or the text `{text}`")._replace(word="")
 
 
 def _underscores(text: str) -> Ambiguity:

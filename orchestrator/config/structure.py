@@ -10,11 +10,12 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from orchestrator.config.checks_of_text import CUSTOM_ERROR
+from orchestrator.config.scalars import resolve
 from orchestrator.config.secret_shapes import masked
 from orchestrator.config.table import Section
 from orchestrator.config.tree_values import as_value, child, clipped, described
 from orchestrator.config.yaml_nodes import BrokenNode, MappingNode, Node, Place, ScalarNode
-from orchestrator.domain.diagnostics import Diagnostic, Span
+from orchestrator.domain.diagnostics import Diagnostic, Fix, Span, TextEdit
 from orchestrator.domain.profile import KeyPath
 
 AnySection = TypeVar("AnySection", bound=Section)
@@ -22,6 +23,8 @@ ForeignKeyHelp = Callable[[KeyPath], str | None]
 """Where a key that is unknown at its place belongs, when that is known."""
 Hint = Callable[[KeyPath, str], str | None]
 """What to write instead of a text that does not fit at a place, where something better than an example is known."""
+_CLEAR = 0.88
+"""How much alike (of 1) a wrong key and the nearest one must be so that nothing else can be meant."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +122,18 @@ def _unknown_key(problem: _Problem, table: type[Section], belongs: ForeignKeyHel
         span=problem.span(),
         label="no such key here",
         help=(help_,),
+        fix=_instead(problem.span(), near[0], help_) if near and not place and is_clear(key, near[0]) else None,
     )
+
+
+def is_clear(written: str, meant: str) -> bool:
+    """Whether a word that is the nearest one can be the only one that was meant."""
+    plain = written.replace("_", "-").lower()
+    return difflib.SequenceMatcher(None, meant, plain).ratio() >= _CLEAR
+
+
+def _instead(span: Span, text: str, title: str) -> Fix:
+    return Fix(title=title, edits=(TextEdit(span=span, text=text),))
 
 
 def _missing_key(problem: _Problem, table: type[Section]) -> Diagnostic:
@@ -128,7 +142,7 @@ def _missing_key(problem: _Problem, table: type[Section]) -> Diagnostic:
     if place is None and isinstance(problem.node, MappingNode):
         first = next(iter(problem.node.entries.values()), None)
         place = first.key_place if first else problem.node.place
-    field = _field_at(table, problem.path)
+    field = field_at(table, problem.path)
     written = f"{key}: {_example(field)}"
     return Diagnostic(
         code="E104",
@@ -175,7 +189,31 @@ def _wrong_type(problem: _Problem, wanted: str, table: type[Section]) -> Diagnos
         span=problem.span(),
         label=f"wants {wanted}",
         help=(_help_for_type(problem, wanted, table),),
+        fix=_fix_for_type(problem.node, wanted, problem.span()),
     )
+
+
+def _fix_for_type(node: Node, wanted: str, span: Span) -> Fix | None:
+    """Quotes around what shall be text, none around what shall be a number."""
+    if not isinstance(node, ScalarNode) or node.value is None or not _is_bare(node):
+        return None
+    if wanted == "text" and node.is_plain:
+        return _instead(span, f'"{node.text}"', "put it in quotes")
+    is_number = wanted == "a number" or node.text.lstrip("-").isdecimal()
+    if wanted in ("a number", "a whole number") and not node.is_plain and is_number and _is_plain_number(node.text):
+        return _instead(span, node.text, "remove the quotes")
+    return None
+
+
+def _is_bare(node: ScalarNode) -> bool:
+    """Whether the scalar stands there as its text alone, in quotes or not: no anchor, no escapes, on one line."""
+    line, column, end_line, end_column = node.place
+    return line == end_line and end_column - column == len(node.text) + (0 if node.is_plain else 2)
+
+
+def _is_plain_number(text: str) -> bool:
+    value = resolve(text)
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _help_for_type(problem: _Problem, wanted: str, table: type[Section]) -> str:
@@ -187,7 +225,7 @@ def _help_for_type(problem: _Problem, wanted: str, table: type[Section]) -> str:
             return f'put it in quotes: `"{clipped(node.text)}"`'
         if not node.is_plain and _is_number(node.text):
             return f"remove the quotes: `{clipped(node.text)}`"
-    field = _field_at(table, problem.path)
+    field = field_at(table, problem.path)
     return f"write it like `{_last_key(problem)}: {_example(field)}`" if field and field.examples else f"write {wanted}"
 
 
@@ -220,12 +258,23 @@ def _not_allowed(problem: _Problem, table: type[Section]) -> Diagnostic:
         span=problem.span(),
         label=f"wants {wanted}",
         help=(help_,) if help_ else (),
+        fix=_fix_for_choice(problem),
     )
+
+
+def _fix_for_choice(problem: _Problem) -> Fix | None:
+    """The choice that differs from what was written in capitals only."""
+    node = problem.node
+    if problem.kind != "literal_error" or not isinstance(node, ScalarNode) or not _is_bare(node):
+        return None
+    word = node.text.lower()
+    is_choice = f"'{word}'" in problem.context["expected"]
+    return _instead(problem.span(), word, f"write `{word}`") if is_choice else None
 
 
 def _wanted(problem: _Problem, table: type[Section]) -> tuple[str, str]:
     context = problem.context
-    field = _field_at(table, problem.path)
+    field = field_at(table, problem.path)
     example = f"write it like `{_last_key(problem)}: {_example(field)}`" if field and field.examples else ""
     if problem.kind == CUSTOM_ERROR:
         return context["wanted"], context["help"] or example
@@ -280,7 +329,8 @@ def _keys_at(table: type[Section], path: KeyPath) -> Iterable[str]:
     return fields_of(section) if section else ()
 
 
-def _field_at(table: type[Section], path: KeyPath) -> Any | None:
+def field_at(table: type[Section], path: KeyPath) -> Any | None:
+    """The field of the table that a path leads to; None where it leads to none."""
     names = [part for part in path if isinstance(part, str)]
     section = _section_at(table, names[:-1])
     return fields_of(section).get(names[-1]) if section and names else None

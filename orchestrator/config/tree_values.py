@@ -106,13 +106,14 @@ class _Spans(Mapping[KeyPath, Span]):
         return place.span(self._file)
 
     def __iter__(self) -> Iterator[KeyPath]:
-        return (path for path, key_place, _ in _walk(self._root, ()) if key_place or not self._of_keys)
+        return (path for path, key_place, _ in walk(self._root, ()) if key_place or not self._of_keys)
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
 
 
-def _walk(node: Node, path: KeyPath) -> Iterator[tuple[KeyPath, Place | None, Node]]:
+def walk(node: Node, path: KeyPath) -> Iterator[tuple[KeyPath, Place | None, Node]]:
+    """Everything below a node: its path, the place of its key (items have none), and the node."""
     if isinstance(node, MappingNode):
         steps: list[tuple[KeyPath, Place | None, Node]] = [
             ((*path, key), entry.key_place, entry.node) for key, entry in node.entries.items()
@@ -123,7 +124,7 @@ def _walk(node: Node, path: KeyPath) -> Iterator[tuple[KeyPath, Place | None, No
         return
     for step in steps:
         yield step
-        yield from _walk(step[2], step[0])
+        yield from walk(step[2], step[0])
 
 
 def places_of(root: MappingNode, file: str) -> Places:

@@ -49,9 +49,12 @@ class MappingNode(NamedTuple):
 
 
 class BrokenNode(NamedTuple):
-    """A value that has its finding already; nobody need complain about it again."""
+    """A value that has its finding already; nobody need complain about it again. Where it is only ambiguous, `text` is
+    what was written, and `word` what it means as a number or truth value."""
 
     place: Place
+    text: str = ""
+    word: str = ""
 
 
 Node = ScalarNode | SequenceNode | MappingNode | BrokenNode
@@ -59,11 +62,13 @@ Node = ScalarNode | SequenceNode | MappingNode | BrokenNode
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
-    """A parsed file. `root` is None when nothing can be read from it (then there is an error among the findings)."""
+    """A parsed file. `root` is None when nothing can be read from it (then there is an error among the findings).
+    `text` is what was parsed."""
 
     file: str
     root: MappingNode | None
     findings: tuple[Diagnostic, ...]
+    text: str = ""
 
     @property
     def keys(self) -> frozenset[str]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import yaml
 
-from orchestrator.domain.diagnostics import Diagnostic, Severity, Span
+from orchestrator.domain.diagnostics import Diagnostic, Fix, Severity, Span, TextEdit
 
 _FORBIDDEN = re.compile(
     "[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]|\r(?!\n)"
@@ -140,7 +141,9 @@ def check_text(text: str, file: str) -> list[Diagnostic]:
         span = Span(file=file, end_column=2)
         help_ = ("save the file as UTF-8 without a byte order mark",)
         message = "the file starts with a byte order mark"
-        findings.append(Diagnostic(code="W101", message=message, severity=Severity.WARNING, span=span, help=help_))
+        fix = Fix(title="remove the byte order mark", edits=(TextEdit(span=span, text=""),))
+        finding = Diagnostic(code="W101", message=message, severity=Severity.WARNING, span=span, help=help_, fix=fix)
+        findings.append(finding)
     if "\r\n" in text:
         findings.append(_windows_line_ends(text, file))
     return findings
@@ -155,7 +158,15 @@ def _windows_line_ends(text: str, file: str) -> Diagnostic:
         span=_span_at(text, text.index("\r\n"), file),
         notes=(f"{count} of {text.count(chr(10))} line ends are CR LF",),
         help=("save the file with LF line ends",),
+        fix=Fix(title="write LF line ends", edits=tuple(_carriage_returns(text, file))),
     )
+
+
+def _carriage_returns(text: str, file: str) -> Iterator[TextEdit]:
+    for number, line in enumerate(text.split("\n")[:-1], start=1):
+        if line.endswith("\r"):
+            span = Span(file=file, line=number, column=len(line), end_line=number, end_column=len(line) + 1)
+            yield TextEdit(span=span, text="")
 
 
 def _span_at(text: str, offset: int, file: str) -> Span:

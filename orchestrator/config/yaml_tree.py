@@ -69,7 +69,7 @@ def parse(text: str, file: str, *, pure: bool = False) -> Document:
     """
     findings = check_text(text, file)
     if any(finding.is_error for finding in findings):
-        return Document(file=file, root=None, findings=tuple(findings))
+        return Document(file=file, root=None, findings=tuple(findings), text=text)
     offset = 1 if text.startswith("\ufeff") else 0
     body = text[offset:]
     builder: _Builder | None = None
@@ -79,7 +79,7 @@ def parse(text: str, file: str, *, pure: bool = False) -> Document:
         builder = _build_pure(body, file, offset)
     root = builder.finished_root(body)
     cleaned, secrets = without_secrets(root, file) if root else (None, ())
-    return Document(file=file, root=cleaned, findings=(*findings, *builder.findings, *secrets))
+    return Document(file=file, root=cleaned, findings=(*findings, *builder.findings, *secrets), text=text)
 
 
 def _build_fast(text: str, file: str, offset: int) -> _Builder | None:
@@ -247,7 +247,7 @@ class _Builder:
             message = f"`{clipped(text)}` is ambiguous"
             help_ = clipped(value.help, _SHOWN_OF_SENTENCE)
             self._add("E107", message, place, help_=help_, label="two meanings", note=note)
-            return BrokenNode(place)
+            return BrokenNode(place, text, value.word)
         return ScalarNode(value, text, True, place)
 
     def _scalar_key(self, text: str, place: Place, event: yaml.ScalarEvent, *, is_plain: bool) -> None:

@@ -25,12 +25,29 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TextEdit:
+    """`text` takes the place of what stands at `span`."""
+
+    span: Span
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fix:
+    """Edits of one file that mend a finding without a doubt about what was meant; `title` says what they do."""
+
+    title: str
+    edits: tuple[TextEdit, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Diagnostic:
     """One finding.
 
     `code` names the kind (`E102`), `message` is the line that stands alone, `label` is written under the caret,
     `notes` give numbers (asked, available), `help` gives the next thing to do, and that thing works.
     `hidden` are stretches of the file that no view may print: secrets that stand where only their names belong.
+    `fix` is there where what to do is certain; help alone is for people to decide.
     """
 
     code: str
@@ -41,6 +58,7 @@ class Diagnostic:
     notes: tuple[str, ...] = ()
     help: tuple[str, ...] = ()
     hidden: tuple[Span, ...] = ()
+    fix: Fix | None = None
 
     @property
     def is_error(self) -> bool:

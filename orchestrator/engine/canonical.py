@@ -42,9 +42,9 @@ def canonical_flags(vllm: Mapping[str, FlagValue], release: Release) -> dict[str
         if meaning is None:
             found[plain_name(key)] = vllm[key]
         elif meaning.dotted:
-            found[meaning.flag.name] = _with_part(found.get(meaning.flag.name), meaning.dotted, vllm[key])
+            found[meaning.flag.name] = with_part(found.get(meaning.flag.name), meaning.dotted, vllm[key])
         else:
-            found[meaning.flag.name] = _plain(meaning, vllm[key])
+            found[meaning.flag.name] = plain_value(meaning, vllm[key])
     return dict(sorted(found.items()))
 
 
@@ -55,15 +55,16 @@ def _strength(key: str, meaning: Named | None) -> tuple[int, str]:
     return (1 if meaning is not None and meaning.flag.name == key else 0, key)
 
 
-def _plain(meaning: Named, value: FlagValue) -> FlagValue:
+def plain_value(meaning: Named, value: FlagValue) -> FlagValue:
+    """A value as its flag means it: what makes no sense stays as it is, and a negation is turned round."""
     read = read_value(meaning.flag, value)
     if isinstance(read, Fault):
         return value
     return not read if meaning.is_negation and isinstance(read, bool) else read
 
 
-def _with_part(whole: FlagValue, path: tuple[str, ...], part: FlagValue) -> dict[str, FlagValue]:
-    """A mapping like `whole` in which `part` stands at `path`."""
+def with_part(whole: FlagValue, path: tuple[str, ...], part: FlagValue) -> dict[str, FlagValue]:
+    """A mapping like `whole` (an empty one where that is none) in which `part` stands at `path`."""
     copy = dict(whole) if isinstance(whole, dict) else {}
-    copy[path[0]] = _with_part(copy.get(path[0]), path[1:], part) if len(path) > 1 else part
+    copy[path[0]] = with_part(copy.get(path[0]), path[1:], part) if len(path) > 1 else part
     return copy

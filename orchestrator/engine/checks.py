@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from orchestrator.domain.diagnostics import Severity
 from orchestrator.domain.profile import FlagValue, KeyPath
 from orchestrator.domain.release import Release
 from orchestrator.engine.canonical import ROPE_FLAGS, named
 from orchestrator.engine.file_flags import check_files
-from orchestrator.engine.flag_changes import predecessor_of, successor_of
 from orchestrator.engine.flag_rules import RANGES, RESERVED, RESERVED_FAMILIES
 from orchestrator.engine.flags import (
     FlagHistory,
@@ -21,29 +21,41 @@ from orchestrator.engine.flags import (
     history,
     plain_name,
 )
+from orchestrator.engine.migration import DOTTED_SINCE, fitting, replacement_for
 from orchestrator.engine.pair_rules import check_pairs
-from orchestrator.engine.problems import FlagProblem, nearest, quoted
+from orchestrator.engine.problems import FlagProblem, clearly_meant, nearest, quoted
 from orchestrator.engine.quantization_checks import check_method
 from orchestrator.engine.releases import closest_known, release_after
+from orchestrator.engine.rewrite_table import rewrite_of
+from orchestrator.engine.rewrites import Replacement
 from orchestrator.engine.rope_checks import check_rope
 from orchestrator.engine.values import Fault, read_value
 
 __all__ = ["FlagProblem", "check_flags"]
 
-_DOTTED_SINCE = Release.of("0.9.0")
-
 
 def check_flags(vllm: Mapping[str, FlagValue], release: Release) -> tuple[FlagProblem, ...]:
     """Every finding about what stands under `vllm:`: key by key in the order written, then what concerns several."""
     found: list[FlagProblem] = []
-    for key, value in vllm.items():
-        found.extend(_check_key(key, value, release))
+    for key in vllm:
+        found.extend(_with_repair(problem, vllm, release) for problem in _check_key(key, vllm[key], release))
     found.extend(_said_twice(vllm, release))
     found.extend(check_rope(vllm, release))
     found.extend(check_method(vllm=vllm, release=release))
     found.extend(check_pairs(vllm, release))
     found.extend(check_files(vllm, release))
     return tuple(found)
+
+
+_REPAIRED = frozenset({"E202", "E203", "E204", "E205", "E208", "W201"})
+
+
+def _with_repair(problem: FlagProblem, vllm: Mapping[str, FlagValue], release: Release) -> FlagProblem:
+    """The problem with what `migrate` would write instead, where that is certain."""
+    if problem.code not in _REPAIRED or vllm[problem.flag] is None:
+        return problem
+    answer = replacement_for(problem.flag, vllm, release, is_leaving=problem.code == "W201")
+    return replace(problem, repair=answer) if isinstance(answer, Replacement) else problem
 
 
 def _check_key(key: str, value: FlagValue, release: Release) -> Iterator[FlagProblem]:
@@ -53,7 +65,7 @@ def _check_key(key: str, value: FlagValue, release: Release) -> Iterator[FlagPro
         return
     meaning = named(key, release)
     if meaning is None:
-        yield _without_meaning(key, release)
+        yield _without_meaning(key, value, release)
     elif meaning.dotted:
         yield from _check_dotted(key, meaning, release)
     else:
@@ -72,20 +84,22 @@ def _refused(key: str, reason: tuple[str, str]) -> FlagProblem:
     return FlagProblem(code="E207", flag=key, message=f"`{key}` cannot be set here", label=why, help=(instead,))
 
 
-def _without_meaning(key: str, release: Release) -> FlagProblem:
+def _without_meaning(key: str, value: FlagValue, release: Release) -> FlagProblem:
     head = plain_name(key).partition(".")[0]
     past = history(head)
     if past is None:
-        return _unknown(key, head, release)
+        return _unknown(key, value, head, release)
     here = closest_known(release)
     if here < past.first:
         return _not_yet(key, head, past, release)
     return _removed(key, head, past, release)
 
 
-def _unknown(key: str, head: str, release: Release) -> FlagProblem:
+def _unknown(key: str, value: FlagValue, head: str, release: Release) -> FlagProblem:
     short, completed = flag_with_short_name(head, release), _completed(head, release)
-    meant = short.name if short is not None else completed or nearest(head, sorted({*flags(release), *ROPE_FLAGS}))
+    names = sorted({*flags(release), *ROPE_FLAGS})
+    meant = short.name if short is not None else completed or nearest(head, names)
+    certain = short.name if short is not None else completed or clearly_meant(head, names)
     return FlagProblem(
         code="E201",
         flag=key,
@@ -93,7 +107,13 @@ def _unknown(key: str, head: str, release: Release) -> FlagProblem:
         label=f"no such flag in vLLM {release}",
         notes=_as_read_by_vllm(head, release),
         help=(f"did you mean `{meant}`?",) if meant else (f"see `vllm serve --help` of {release} for its flags",),
+        repair=_renamed(key, certain, value, release) if certain and head == plain_name(key) else None,
     )
+
+
+def _renamed(key: str, name: str, value: FlagValue, release: Release) -> Replacement | None:
+    answer = fitting(key, (((name,), value),), release)
+    return answer if isinstance(answer, Replacement) else None
 
 
 def _completed(head: str, release: Release) -> str | None:
@@ -109,14 +129,14 @@ def _as_read_by_vllm(head: str, release: Release) -> tuple[str, ...]:
 
 
 def _not_yet(key: str, head: str, past: FlagHistory, release: Release) -> FlagProblem:
-    back = predecessor_of(head, release)
+    row = rewrite_of(head, release)
     return FlagProblem(
         code="E203",
         flag=key,
         message=f"`{key}` does not exist yet in vLLM {release}",
         label=f"known from {past.first} on",
         notes=(f"first release that knows it: {past.first}", *_as_read_by_vllm(head, release)),
-        help=(back or f"pin vLLM {past.first} or later, or delete the line",),
+        help=(row.how if row else f"pin vLLM {past.first} or later, or delete the line",),
     )
 
 
@@ -137,10 +157,10 @@ def _removed(key: str, head: str, past: FlagHistory, release: Release) -> FlagPr
 
 
 def _replacement(head: str, release: Release) -> str:
-    written = successor_of(head, release)
+    row = rewrite_of(head, release)
     meant = nearest(head, sorted(flags(release)))
     nearby = f"; the nearest flag of vLLM {release} is `{meant}`" if meant else ""
-    return written or f"delete the line{nearby}"
+    return row.how if row else f"delete the line{nearby}"
 
 
 def _check_dotted(key: str, meaning: Named, release: Release) -> Iterator[FlagProblem]:
@@ -153,12 +173,12 @@ def _check_dotted(key: str, meaning: Named, release: Release) -> Iterator[FlagPr
             label=f"`{head}` takes {_taken(meaning.flag.kind)}, it has no parts",
             help=(f"write `{head}` without the rest",),
         )
-    elif closest_known(release) < _DOTTED_SINCE and head not in ROPE_FLAGS:
+    elif closest_known(release) < DOTTED_SINCE and head not in ROPE_FLAGS:
         yield FlagProblem(
             code="E203",
             flag=key,
             message=f"keys with dots do not exist yet in vLLM {release}",
-            label=f"known from {_DOTTED_SINCE} on",
+            label=f"known from {DOTTED_SINCE} on",
             help=(f"write a mapping under `{head}`",),
         )
 
@@ -257,14 +277,14 @@ def _check_range(key: str, value: FlagValue, meaning: Named, release: Release) -
 
 def _check_age(key: str, meaning: Named, release: Release) -> Iterator[FlagProblem]:
     if meaning.flag.deprecated:
-        instead = successor_of(meaning.flag.name, release)
+        row = rewrite_of(meaning.flag.name, release)
         yield FlagProblem(
             code="W201",
             severity=Severity.WARNING,
             flag=key,
             message=f"vLLM {release} calls `{key}` deprecated",
             label="a later release will refuse it",
-            help=(instead,) if instead else (),
+            help=(row.how,) if row else (),
         )
 
 
@@ -278,7 +298,8 @@ def _said_twice(vllm: Mapping[str, FlagValue], release: Release) -> Iterator[Fla
         place = (meaning.flag.name, *meaning.dotted)
         for other, first in seen.items():
             if _overlap(place, other, vllm[first], vllm[key]):
-                yield _twice(key, first, meaning.flag.name)
+                is_same = place == other and vllm[first] == vllm[key]
+                yield _twice(key, first, meaning.flag.name, is_same=is_same)
         seen[place] = key
 
 
@@ -298,11 +319,12 @@ def _overlap(place: tuple[str, ...], other: tuple[str, ...], first: FlagValue, s
     return True
 
 
-def _twice(key: str, first: str, name: str) -> FlagProblem:
+def _twice(key: str, first: str, name: str, *, is_same: bool) -> FlagProblem:
     return FlagProblem(
         code="E210",
         flag=key,
         message=f"`{key}` and `{first}` set the same flag `{name}`",
         label="said twice",
         help=(f"keep one of them, best under `{name}`",),
+        repair=Replacement(key=key if plain_name(first) == name else first, parts=()) if is_same else None,
     )

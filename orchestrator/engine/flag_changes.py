@@ -10,9 +10,9 @@ from enum import StrEnum
 from orchestrator.domain.profile import FlagValue
 from orchestrator.domain.release import Release
 from orchestrator.engine.canonical import ROPE_FLAGS
-from orchestrator.engine.flag_rules import SUCCESSORS
 from orchestrator.engine.flags import Flag, FlagHistory, Kind, find_named, flags, history
 from orchestrator.engine.releases import KNOWN_RELEASES
+from orchestrator.engine.rewrite_table import rewrite_of
 
 _WORDS = {
     Kind.SWITCH: "a switch",
@@ -172,12 +172,19 @@ def _instead(name: str, release: Release) -> str:
 
 def successor_of(name: str, release: Release) -> str | None:
     """What to write instead of a flag that the release no longer has; None where nothing is known about it."""
-    known = flags(release)
-    fitting = (each.how for each in SUCCESSORS if each.old == name and (each.new is None or each.new in known))
-    return next(fitting, None)
+    return None if _is_to_come(name, release) else _how(name, release)
 
 
 def predecessor_of(name: str, release: Release) -> str | None:
     """What to write instead of a flag that the release does not have yet; None where nothing is known about it."""
-    known = flags(release)
-    return next((each.back for each in SUCCESSORS if each.new == name and each.old in known and each.back), None)
+    return _how(name, release) if _is_to_come(name, release) else None
+
+
+def _is_to_come(name: str, release: Release) -> bool:
+    past = history(name)
+    return past is not None and release < past.first
+
+
+def _how(name: str, release: Release) -> str | None:
+    row = rewrite_of(name, release)
+    return row.how if row else None

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from difflib import get_close_matches
+from difflib import SequenceMatcher, get_close_matches
 
 from orchestrator.domain.diagnostics import Severity
 from orchestrator.domain.profile import KeyPath
+from orchestrator.engine.rewrites import Replacement
+
+_CLEAR = 0.88
+_MARGIN = 0.06
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,7 +19,8 @@ class FlagProblem:
     """One finding about a flag under `vllm:`.
 
     `flag` is the key as the user wrote it (empty when no single key is to blame), `path` leads further into its value,
-    and `on_value` says whether to point at the value or at the key.
+    and `on_value` says whether to point at the value or at the key. `repair` is there where what to write instead is
+    certain.
     """
 
     code: str
@@ -27,6 +32,7 @@ class FlagProblem:
     label: str = ""
     notes: tuple[str, ...] = ()
     help: tuple[str, ...] = ()
+    repair: Replacement | None = None
 
     @property
     def is_error(self) -> bool:
@@ -37,6 +43,18 @@ def nearest(word: str, words: Iterable[str]) -> str | None:
     """The word that is most like `word`, when one is alike enough to be meant."""
     found = get_close_matches(word, list(words), n=1, cutoff=0.6)
     return found[0] if found else None
+
+
+def clearly_meant(word: str, words: Iterable[str]) -> str | None:
+    """The one word that is so much like `word` that no other can be meant."""
+    first, *others = [*get_close_matches(word, list(words), n=2, cutoff=_CLEAR), None]
+    if first is None or others[0] is None:
+        return first
+    return first if _likeness(word, first) - _likeness(word, others[0]) >= _MARGIN else None
+
+
+def _likeness(word: str, other: str) -> float:
+    return SequenceMatcher(None, other, word).ratio()
 
 
 def quoted(value: object) -> str:

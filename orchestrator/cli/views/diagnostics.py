@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from orchestrator.config.secret_shapes import masked
-from orchestrator.domain.diagnostics import Diagnostic, Severity, Span
+from orchestrator.domain.diagnostics import Diagnostic, Fix, Severity, Span
 
 
 class FindingsFormat(StrEnum):
@@ -275,4 +275,21 @@ def finding_as_dict(finding: Diagnostic) -> dict[str, object]:
         "label": visible(finding.label),
         "notes": [visible(note) for note in finding.notes],
         "help": [visible(line) for line in finding.help],
+        "fix": _fix_as_dict(finding.fix) if finding.fix else None,
     }
+
+
+def _fix_as_dict(fix: Fix) -> dict[str, object]:
+    """The edits of a fix; they all belong to one file, and must be made together."""
+    edits = [
+        {
+            "file": visible(edit.span.file),
+            "line": edit.span.line,
+            "column": edit.span.column,
+            "end_line": edit.span.end_line,
+            "end_column": edit.span.end_column,
+            "text": masked(edit.text),
+        }
+        for edit in fix.edits
+    ]
+    return {"title": visible(fix.title), "edits": edits}

@@ -188,6 +188,7 @@ def test_the_json_view_is_complete() -> None:
                 "label": "no such key here",
                 "notes": [],
                 "help": ["did you mean `gpu-memory-utilization`?"],
+                "fix": None,
             },
             {
                 "code": "N1",
@@ -201,6 +202,7 @@ def test_the_json_view_is_complete() -> None:
                 "label": "",
                 "notes": [],
                 "help": [],
+                "fix": None,
             },
         ],
     }

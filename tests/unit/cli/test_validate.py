@@ -65,7 +65,9 @@ error[E102]: unknown key `prioritty`
 Learn more: `orchestrate explain E102`
 """
     )
-    assert result.stderr == "1 error in 2 files\n"
+    assert result.stderr == (
+        "1 error in 2 files\n1 finding can be fixed: `orchestrate validate --fix` (`--diff` shows how)\n"
+    )
 
 
 def test_warnings_alone_are_fine(project: Path) -> None:

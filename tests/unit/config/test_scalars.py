@@ -83,4 +83,16 @@ def test_a_plain_scalar_has_the_meaning_of_the_core_schema(text: str, value: Sca
     ],
 )  # fmt: skip
 def test_what_readers_of_yaml_take_for_two_things_is_refused_with_both(text: str, meanings: str, help_: str) -> None:
-    assert resolve(text) == Ambiguity(meanings, help_)
+    found = resolve(text)
+    assert isinstance(found, Ambiguity)
+    assert (found.meanings, found.help) == (meanings, help_)
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [("yes", "true"), ("OFF", "false"), ("0x1F", "31"), ("1_000", "1000"), ("089", "89"), ("010", ""), ("1:30", "")],
+)
+def test_the_only_number_or_truth_value_that_is_possible_is_known(text: str, word: str) -> None:
+    found = resolve(text)
+    assert isinstance(found, Ambiguity)
+    assert found.word == word

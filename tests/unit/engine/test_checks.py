@@ -10,6 +10,7 @@ import pytest
 from orchestrator.domain.diagnostics import Severity
 from orchestrator.domain.profile import FlagValue
 from orchestrator.engine.checks import FlagProblem, check_flags
+from orchestrator.engine.rewrites import Replacement
 from tests.unit.engine.engine_samples import YARN, release
 
 OUTCOMES = json.loads((Path(__file__).parents[2] / "data" / "parse_outcomes.json").read_text(encoding="utf-8"))
@@ -44,6 +45,7 @@ def test_an_unknown_flag_names_the_nearest_one() -> None:
         message="unknown vLLM flag `gpu-memory-utilisation`",
         label="no such flag in vLLM 0.32.0",
         help=("did you mean `gpu-memory-utilization`?",),
+        repair=Replacement(key="gpu-memory-utilisation", parts=((("gpu-memory-utilization",), 0.2),)),
     )
     assert only({"tp": 2}, "0.32.0").help == ("did you mean `tensor-parallel-size`?",)
     assert only({"zzzzqqqq": 2}, "0.32.0").help == ("see `vllm serve --help` of 0.32.0 for its flags",)
@@ -57,6 +59,7 @@ def test_a_removed_flag_says_since_when_and_what_to_write() -> None:
         label="no longer in vLLM 0.32.0",
         notes=("last release that knows it: 0.17.1",),
         help=("delete the line; the engine no longer swaps",),
+        repair=Replacement(key="swap-space", parts=()),
     )
     assert only({"preemption-mode": "swap"}, "0.32.0").help[0].startswith("delete the line")
 
