@@ -24,20 +24,21 @@ class Difference:
 
 
 def compare(before: Plan, after: Plan) -> tuple[Difference, ...]:
-    """Every service of two plans of the same project on the same GPUs, in the order of the later plan's services."""
-    old = {each.service: each for each in before.placements}
-    new = {each.service: each for each in after.placements}
-    return tuple(
-        _difference(name, old.get(name), new.get(name), (before, after)) for name in dict.fromkeys([*old, *new])
-    )
+    """Every service of two plans of the same project on the same GPUs that was placed or refused in either."""
+    plans = (before, after)
+    old, new = ({each.service: each for each in plan.placements} for plan in plans)
+    refused = (name for plan in plans for each in plan.rejections for name in (each.service, *each.others))
+    names = dict.fromkeys([*old, *new, *refused])
+    return tuple(_difference(name, old.get(name), new.get(name), plans) for name in names)
 
 
 def _difference(name: str, old: Placement | None, new: Placement | None, plans: tuple[Plan, Plan]) -> Difference:
     before = old.weakest if old else None
     after = new.weakest if new else None
     if old is None or new is None or before is None or after is None:
-        refused = plans[0] if before is None else plans[1]
-        reasons = [each.message for each in refused.rejections if name in (each.service, *each.others)]
+        missing = [plan for plan, worker in zip(plans, (before, after), strict=True) if worker is None]
+        refusals = (each for plan in missing for each in plan.rejections if name in (each.service, *each.others))
+        reasons = dict.fromkeys(each.message for each in refusals)
         return Difference(service=name, before=before, after=after, reasons=tuple(reasons))
     rules = memory_rules(plans[0].release), memory_rules(plans[1].release)
     reasons = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from orchestrator.domain.profile import FlagValue
 from orchestrator.planner.comparison import Difference, compare
-from tests.unit.planner.planner_samples import MIDDLE, cards, planned, service
+from tests.unit.planner.planner_samples import LARGE, MIDDLE, cards, planned, service
 
 
 def difference(before: str, after: str, **flags: FlagValue) -> Difference:
@@ -59,3 +59,10 @@ def test_a_service_without_a_place_in_one_of_them_says_why() -> None:
     assert (won.before, won.after is not None) == (None, True)
     assert lost.reasons == won.reasons == tuple(each.message for each in does_not.rejections)
     assert lost.reasons
+
+
+def test_what_fits_in_neither_release_is_listed_with_its_reason_once() -> None:
+    too_long = service("one", LARGE, max_model_len=131072)
+    (found,) = compare(*(planned(cards(1), too_long, release=each) for each in ("0.31.0", "0.32.0")))
+    assert (found.service, found.before, found.after) == ("one", None, None)
+    assert found.reasons == ("`one` does not fit: 0 of 1 GPUs can take it",)
