@@ -61,8 +61,8 @@ def test_a_service_without_a_place_in_one_of_them_says_why() -> None:
     assert lost.reasons
 
 
-def test_what_fits_in_neither_release_is_listed_with_its_reason_once() -> None:
+def test_what_has_no_place_in_either_release_is_listed_with_its_reason_once() -> None:
     too_long = service("one", LARGE, max_model_len=131072)
     (found,) = compare(*(planned(cards(1), too_long, release=each) for each in ("0.31.0", "0.32.0")))
     assert (found.service, found.before, found.after) == ("one", None, None)
-    assert found.reasons == ("`one` does not fit: 0 of 1 GPUs can take it",)
+    assert found.reasons == ("`max-model-len` 131072 is more than this model's 40960 tokens",)
