@@ -11,6 +11,7 @@ from orchestrator.domain.model_config import ModelConfig, ModelFacts
 from orchestrator.domain.profile import FlagValue
 from orchestrator.domain.release import Release
 from orchestrator.engine.canonical import canonical_flags, written_key
+from orchestrator.engine.environment import NO_VARIABLES
 from orchestrator.engine.images import default_image, image_build, is_compiled_for
 from orchestrator.engine.problems import FlagProblem
 from orchestrator.engine.quantization_checks import activation_types, check_quantization, wrong_activations
@@ -27,6 +28,7 @@ class Case:
 
     written: Mapping[str, FlagValue]
     flags: Mapping[str, FlagValue]
+    environment: Mapping[str, str]
     release: Release
     config: ModelConfig
     gpu: Gpu
@@ -66,9 +68,15 @@ class Case:
         )
 
 
-def check_model(*, vllm: Mapping[str, FlagValue], release: Release, facts: ModelFacts) -> tuple[FlagProblem, ...]:
+def check_model(
+    *,
+    vllm: Mapping[str, FlagValue],
+    release: Release,
+    facts: ModelFacts,
+    environment: Mapping[str, str] = NO_VARIABLES,
+) -> tuple[FlagProblem, ...]:
     """Findings about flags and model alone, whatever the card: lengths, quantisation, sharding."""
-    lengths = check_lengths(vllm=vllm, release=release, config=facts.config)
+    lengths = check_lengths(vllm=vllm, release=release, config=facts.config, environment=environment)
     quantization = check_quantization(vllm=vllm, release=release, config=facts.config)
     sharding = check_sharding(vllm=vllm, release=release, config=facts.config)
     return (*lengths, *quantization, *sharding)
@@ -82,6 +90,7 @@ def check_compatibility(
     gpu: Gpu,
     host: Host,
     image: str | None = None,
+    environment: Mapping[str, str] = NO_VARIABLES,
 ) -> tuple[FlagProblem, ...]:
     """`check_model`, and everything that depends on the card and its host.
 
@@ -91,6 +100,7 @@ def check_compatibility(
     case = Case(
         written=vllm,
         flags=canonical_flags(vllm, release),
+        environment=environment,
         release=release,
         config=facts.config,
         gpu=gpu,
@@ -99,7 +109,7 @@ def check_compatibility(
     rules = CARD_RULES if gpu.compute_capability is not None else ()
     build_rules = IMAGE_RULES if image in (None, default_image(release)) else ()
     found = (problem for rule in (*rules, *build_rules) for problem in rule(case))
-    return (*check_model(vllm=vllm, release=release, facts=facts), *found)
+    return (*check_model(vllm=vllm, release=release, facts=facts, environment=environment), *found)
 
 
 def _dotted(capability: tuple[int, int]) -> str:
