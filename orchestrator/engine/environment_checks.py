@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from orchestrator.domain.diagnostics import Severity
 from orchestrator.domain.profile import FlagValue
 from orchestrator.domain.release import Release
-from orchestrator.engine.canonical import canonical_flags
+from orchestrator.engine.canonical import canonical_flags, written_key
 from orchestrator.engine.environment import (
     Takes,
     Variable,
@@ -27,7 +27,7 @@ from orchestrator.engine.problems import FlagProblem, nearest, quoted
 
 _PREFIX = "VLLM_"
 _STRICT_FLAG = "fail-on-environ-validation"
-DEV_MODE = "VLLM_SERVERDEV_MODE"
+DEV_MODE = "VLLM_SERVER_DEV_MODE"
 
 
 def check_environment(
@@ -43,7 +43,7 @@ def check_environment(
             yield from _check_text(known, text, release)
         elif name.startswith(_PREFIX):
             yield _without_effect(name, flags, release)
-    yield from _check_sleep(environment, flags, release)
+    yield from _check_sleep(environment, vllm, release)
 
 
 def opens_dev_mode(environment: Mapping[str, str], release: Release) -> bool:
@@ -51,12 +51,15 @@ def opens_dev_mode(environment: Mapping[str, str], release: Release) -> bool:
     return is_on(environment, DEV_MODE, release) is True
 
 
-def _warning(code: str, name: str, message: str, label: str, help_line: str, *notes: str) -> FlagProblem:
+def _warning(
+    code: str, name: str, message: str, label: str, help_line: str, *notes: str, on_value: bool = False
+) -> FlagProblem:
     return FlagProblem(
         code=code,
         flag="",
         variable=name,
         severity=Severity.WARNING,
+        on_value=on_value,
         message=message,
         label=label,
         notes=notes,
@@ -165,6 +168,7 @@ def _check_text(known: Variable, text: str, release: Release) -> Iterator[FlagPr
             f"vLLM {release} takes {quoted(text)} in `{known.name}` for a no",
             f"only {_listed(known.words)} means yes",
             f'write `"{known.words[0]}"`',
+            on_value=True,
         )
 
 
@@ -217,14 +221,17 @@ def _listed(words: tuple[str, ...]) -> str:
     return f"{', '.join(front)} or {last}" if front else last
 
 
-def _check_sleep(environment: Mapping[str, str], flags: Flags, release: Release) -> Iterator[FlagProblem]:
+def _check_sleep(
+    environment: Mapping[str, str], vllm: Mapping[str, FlagValue], release: Release
+) -> Iterator[FlagProblem]:
     """Sleep mode is asked for over HTTP, and the server answers such requests in its dev mode only."""
+    flags = canonical_flags(vllm, release)
     if switch(flags, "enable-sleep-mode") is not True or variable(DEV_MODE, release) is None:
         return
     if not opens_dev_mode(environment, release):
         yield FlagProblem(
             code="W209",
-            flag="enable-sleep-mode",
+            flag=written_key("enable-sleep-mode", vllm, release),
             severity=Severity.WARNING,
             message="nobody can put this service to sleep: `/sleep` and `/wake_up` answer in dev mode only",
             label=f"needs `{DEV_MODE}`",

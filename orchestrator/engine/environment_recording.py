@@ -13,6 +13,7 @@ from typing import Any
 
 from orchestrator.domain.release import Release
 from orchestrator.engine.environment import Takes, Variable, spec_of_variable
+from orchestrator.engine.release_rows import merge_rows, rows_text
 
 PREFIX = "VLLM_"
 _ELSEWHERE = re.compile(r"os\.(?:environ\.get\(|environ\[|getenv\()\s*[\"'](VLLM_[A-Z0-9_]+)[\"']")
@@ -42,17 +43,12 @@ def recorded_variables(envs: str, elsewhere: Iterable[str] = ()) -> tuple[Variab
 
 def merge_variables(document: Mapping[str, Any], release: Release, variables: Iterable[Variable]) -> dict[str, Any]:
     """`environment.json` with one more release, which must be newer than those in it (ValueError otherwise)."""
-    releases: list[str] = list(document.get("releases", ()))
-    if releases and Release.of(releases[-1]) >= release:
-        raise ValueError(f"{release} is not newer than {releases[-1]}")
-    histories = {name: [list(entry) for entry in entries] for name, entries in document.get("variables", {}).items()}
-    for variable in variables:
-        spec, entries = spec_of_variable(variable), histories.setdefault(variable.name, [])
-        if entries and entries[-1][1:] == [releases[-1], spec]:
-            entries[-1][1] = release.text
-        else:
-            entries.append([release.text, release.text, spec])
-    return {**document, "releases": [*releases, release.text], "variables": dict(sorted(histories.items()))}
+    return merge_rows(document, release, {each.name: spec_of_variable(each) for each in variables}, rows="variables")
+
+
+def variables_text(document: Mapping[str, Any]) -> str:
+    """`environment.json` as text, one variable per line."""
+    return rows_text(document, rows="variables")
 
 
 def _getters(tree: ast.Module) -> Iterator[tuple[str, ast.expr]]:
