@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from bisect import bisect_left, bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -13,6 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from orchestrator.domain.release import Release
+from orchestrator.engine.release_rows import neighbours
 
 NO_VARIABLES: Mapping[str, str] = MappingProxyType({})
 
@@ -94,18 +94,9 @@ def recorded_releases() -> tuple[Release, ...]:
     return tuple(Release.of(text) for text in _document()["releases"])
 
 
-@lru_cache(maxsize=128)
-def _around(release: Release) -> tuple[Release, Release]:
-    """The nearest recorded releases on both sides; twice the same where the release itself is recorded."""
-    recorded = recorded_releases()
-    below = recorded[max(0, bisect_right(recorded, release) - 1)]
-    above = recorded[min(len(recorded) - 1, bisect_left(recorded, release))]
-    return min(below, above), max(below, above)
-
-
 def variable(name: str, release: Release) -> Variable | None:
     """A variable as a release reads it; None when the release does not know it."""
-    below, above = _around(release)
+    below, above = neighbours(release, recorded_releases())
     spans = (span for span in _histories().get(name, ()) if span.first <= above and below <= span.last)
     return next((span.variable for span in spans), None)
 

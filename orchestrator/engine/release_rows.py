@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from bisect import bisect_left, bisect_right
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from orchestrator.domain.release import Release
+
+
+def neighbours(release: Release, recorded: Sequence[Release]) -> tuple[Release, Release]:
+    """The nearest recorded releases (oldest first) at or below and at or above a release; the same one twice where it
+    is recorded itself, or is older or newer than all."""
+    below = recorded[max(0, bisect_right(recorded, release) - 1)]
+    above = recorded[min(len(recorded) - 1, bisect_left(recorded, release))]
+    return min(below, above), max(below, above)
+
 
 Spec = Mapping[str, object]
 """One thing as the package data writes it."""
