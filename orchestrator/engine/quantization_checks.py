@@ -78,8 +78,8 @@ _BAD_IN_HALF: Mapping[str, tuple[Release, Release | None]] = {
     "gemma3_text": (Release.of("0.10.2"), None),
     "plamo2": (Release.of("0.9.1"), Release.of("0.27.0")),
 }
-"""Model types that releases from the first on (and before the second) refuse in float16 (`_FLOAT16_NOT_SUPPORTED_MODELS`
-of their sources)."""
+"""Model types that releases from the first on (and before the second) refuse in float16: the sources'
+`_FLOAT16_NOT_SUPPORTED_MODELS`."""
 
 
 def refuses_float16(config: ModelConfig, release: Release) -> bool:

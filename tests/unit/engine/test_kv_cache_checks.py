@@ -108,23 +108,27 @@ CHOOSES = "or delete it: vLLM chooses the backend that has it"
 
 
 @pytest.mark.parametrize(
-    ("config", "word", "backend", "label", "for_whom", "help_line"),
+    ("config", "vllm", "label", "for_whom", "help_line"),
     [
-        (LATENT, "int8_per_token_head", {}, "not with latent attention (MLA)", "for this model", "delete the line"),
-        (LATENT, "fp8_e5m2", {}, "not with latent attention (MLA)", "for this model", FP8_INSTEAD),
-        (FULL, "fp8_ds_mla", {}, "only with latent attention (MLA)", "for this model", FP8_INSTEAD),
+        (
+            LATENT,
+            {"kv-cache-dtype": "int8_per_token_head"},
+            "not with latent attention (MLA)",
+            "for this model",
+            "delete the line",
+        ),
+        (LATENT, {"kv-cache-dtype": "fp8_e5m2"}, "not with latent attention (MLA)", "for this model", FP8_INSTEAD),
+        (FULL, {"kv-cache-dtype": "fp8_ds_mla"}, "only with latent attention (MLA)", "for this model", FP8_INSTEAD),
         (
             FULL,
-            "nvfp4",
-            {"attention-backend": "flash_attn"},
+            {"kv-cache-dtype": "nvfp4", "attention-backend": "flash_attn"},
             "only `FLASHINFER` has it",
             "with `FLASH_ATTN` attention",
             f"write `attention-backend: FLASHINFER`, {CHOOSES}",
         ),
         (
             FULL,
-            "fp8_per_token_head",
-            {"attention-config.backend": "FLASHINFER"},
+            {"kv-cache-dtype": "fp8_per_token_head", "attention-config.backend": "FLASHINFER"},
             "only `TRITON_ATTN` has it",
             "with `FLASHINFER` attention",
             f"write `attention-backend: TRITON_ATTN`, {CHOOSES}",
@@ -132,9 +136,9 @@ CHOOSES = "or delete it: vLLM chooses the backend that has it"
     ],
 )
 def test_cache_types_that_no_card_helps_are_told_without_one(
-    config: ModelConfig, word: str, backend: dict[str, FlagValue], label: str, for_whom: str, help_line: str
+    config: ModelConfig, vllm: dict[str, FlagValue], label: str, for_whom: str, help_line: str
 ) -> None:
-    vllm: dict[str, FlagValue] = {"kv-cache-dtype": word, **backend}
+    word = vllm["kv-cache-dtype"]
     assert check_model(vllm=vllm, release=release("0.32.0"), facts=facts_of(config)) == (
         FlagProblem(
             code="E222",
