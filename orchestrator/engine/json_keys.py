@@ -100,7 +100,7 @@ def check_json_keys(vllm: Mapping[str, FlagValue], release: Release) -> Iterator
         value, allowed = flags.get(name), json_keys(name, release)
         if not isinstance(value, dict) or not allowed:
             continue
-        for key in (key for key in value if key not in allowed):
+        for key in (key for key in value if key and key not in allowed):
             yield _unknown(name, key, allowed, vllm, release)
 
 
@@ -118,8 +118,6 @@ def _unknown(
         message=f"unknown key {quoted(key)} in `{name}`",
         label=f"vLLM {release} refuses it",
         help=(
-            f"did you mean `{meant}`?"
-            if meant
-            else f"delete it, or use one of {len(allowed)} keys such as `{min(allowed)}`",
+            f"did you mean `{meant}`?" if meant else f"delete it; `{min(allowed)}` would be one of {len(allowed)} keys",
         ),
     )

@@ -283,7 +283,7 @@ def test_the_same_flag_cannot_be_said_twice() -> None:
     assert problem.message == "`max_model_len` and `max-model-len` set the same flag `max-model-len`"
     clash: dict[str, FlagValue] = {"compilation-config": {"mode": 1}, "compilation-config.mode": 2}
     assert only(clash, "0.32.0").code == "E210"
-    turned: dict[str, FlagValue] = {"compilation-config.mode": 2, "compilation-config": '{"level": 1}'}
+    turned: dict[str, FlagValue] = {"compilation-config.mode": 2, "compilation-config": '{"backend": "x"}'}
     assert only(turned, "0.32.0").code == "E210"
 
 
