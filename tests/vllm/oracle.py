@@ -260,8 +260,6 @@ def about(_: Answer) -> Answer:
 
 ANSWERED = (about, parse, model, cache, layers, variable, variables)
 ASKED: dict[str, Callable[[Answer], Answer]] = {ask.__name__: ask for ask in ANSWERED}
-    ask.__name__: ask for ask in (about, parse, model, cache, layers, variable, variables)
-}
 
 
 def answer(line: str) -> Answer:
