@@ -86,8 +86,8 @@ def rules_under(rules: MemoryRules, release: Release, environment: Mapping[str, 
     flashinfer = said("VLLM_USE_FLASHINFER_SAMPLER")
     if flashinfer is not None and rules.v1_engine:
         plain = Sampler.TRITON if release >= _TRITON_SINCE else Sampler.SORT
-        early = rules.sampler is Sampler.SORT_OR_FLASHINFER
-        kernels = Sampler.EARLY_FLASHINFER if early else Sampler.FLASHINFER
+        has_early_form = rules.sampler is Sampler.FLASHINFER_IF_INSTALLED
+        kernels = rules.sampler if has_early_form else Sampler.FLASHINFER
         rules = replace(rules, sampler=kernels if flashinfer else plain)
     workspace = whole(setting(environment, "VLLM_FLASHINFER_WORKSPACE_BUFFER_SIZE", release) or "") or 0
     return replace(rules, flashinfer_workspace_mib=-(-workspace // MIB)) if workspace > 0 else rules
