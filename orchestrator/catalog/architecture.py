@@ -139,6 +139,7 @@ def _read(top: Fields, text: Fields) -> ModelConfig:
         vision=vision_tower(top),
         draft_layers=draft_layers(text),
         rotary_elements=_rotary_elements(text, head_dim),
+        remote_classes=_remote_classes(top),
     )
 
 
@@ -246,6 +247,12 @@ def _rope_theta(text: Fields) -> float | None:
     full = rope.nested("full_attention") if rope is not None else None
     places = (text, full, rope)
     return next((theta for each in places if each is not None and (theta := each.number("rope_theta"))), None)
+
+
+def _remote_classes(top: Fields) -> tuple[str, ...]:
+    """The classes that the checkpoint brings as code of its own."""
+    stated = top.values.get("auto_map")
+    return tuple(sorted(str(name) for name in stated)) if isinstance(stated, Mapping) else ()
 
 
 def _rotary_elements(text: Fields, head_dim: int) -> int:

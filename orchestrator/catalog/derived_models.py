@@ -22,9 +22,11 @@ def _packed(bits: int, group_size: int) -> dict[str, object]:
     return _compressed(bits, "int", "group", group_size=group_size)
 
 
-def _compressed(bits: int, kind: str, strategy: str, **more: object) -> dict[str, object]:
+def _compressed(bits: int, kind: str, strategy: str, *, computed: bool = False, **more: object) -> dict[str, object]:
+    """`computed`: what the weights are multiplied with is as small."""
     weights = {"num_bits": bits, "type": kind, "strategy": strategy, "symmetric": True, **more}
-    group = {"targets": ["Linear"], "weights": weights}
+    inputs = {"input_activations": {"num_bits": bits, "type": kind}} if computed else {}
+    group = {"targets": ["Linear"], "weights": weights, **inputs}
     return {"quant_method": "compressed-tensors", "ignore": _KEPT, "config_groups": {"group_0": group}}
 
 
@@ -61,7 +63,10 @@ _FORMS = (
     _form(r"(int4[-_ ])?autoround([-_ ](int4|4bit))?", "4 bits in groups of 128", _GPTQ),
     _form(r"awq([-_ ](int4|4bit))?", "AWQ with 4 bits in groups of 128", _AWQ),
     _form(r"(quantized\.)?w4a16(-g128)?", "4 bits in groups of 128", _packed(4, 128)),
-    _form(r"(quantized\.)?(w8a8|w8a16|int8)", "INT8 with a scale per channel", _compressed(8, "int", "channel")),
+    _form(
+        r"(quantized\.)?(w8a8|int8)", "INT8 with a scale per channel", _compressed(8, "int", "channel", computed=True)
+    ),
+    _form(r"(quantized\.)?w8a16", "INT8 with a scale per channel", _compressed(8, "int", "channel")),
     _form(r"(unsloth[-_ ])?bnb[-_ ]4bit", "bitsandbytes with 4 bits", {**_BITSANDBYTES, "load_in_4bit": True}),
     _form(r"bnb[-_ ]8bit", "bitsandbytes with 8 bits", {**_BITSANDBYTES, "load_in_8bit": True}),
 )

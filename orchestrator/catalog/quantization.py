@@ -60,7 +60,24 @@ def _compressed_tensors(stated: Fields) -> Quantization:
         block_size=_block_size(weights, "block_structure"),
         zero_point=not weights.boolean("symmetric", True),
         is_float=weights.text("type").lower() == "float" if weights.has("type") else None,
+        scheme=_scheme(weights, group.nested("input_activations") if group is not None else None),
     )
+
+
+_FLOAT_SCHEMES = {(4, 16): "nvfp4", (4, 32): "mxfp4", (8, 32): "mxfp8"}
+"""By bits and group size; eight bits in other groups are plain FP8."""
+
+
+def _scheme(weights: Fields, inputs: Fields | None) -> str | None:
+    """The scheme in vLLM's words; None for one that is not known."""
+    bits, stored = weights.integer("num_bits", most=64), weights.text("type", default="int").lower()
+    if stored == "float":
+        known = _FLOAT_SCHEMES.get((bits, _group_size(weights, "group_size") or 0))
+        return known or ("fp8" if bits == 8 else None)
+    if inputs is None:
+        return "wNa16"
+    computed = (inputs.text("type", default="int").lower(), inputs.integer("num_bits", default=0, least=0, most=64))
+    return {(8, "int", 8): "w8a8_int8", (4, "float", 8): "w4a8_fp8"}.get((bits, *computed))
 
 
 def _group_size(stated: Fields, *names: str) -> int | None:

@@ -17,6 +17,7 @@ from orchestrator.domain.profile import FlagValue, KeyPath, Places
 from orchestrator.domain.release import Release
 from orchestrator.engine.canonical import named
 from orchestrator.engine.checks import check_flags
+from orchestrator.engine.environment_checks import check_environment
 from orchestrator.engine.flags import plain_name
 from orchestrator.engine.problems import FlagProblem
 
@@ -120,6 +121,11 @@ def check_effective(flags: EffectiveFlags, release: Release) -> list[Diagnostic]
     return [finding_about(problem, flags, release) for problem in problems]
 
 
+def check_variables(environment: Mapping[str, str], flags: EffectiveFlags, release: Release) -> list[Diagnostic]:
+    """What the release says about the variables of the container, each finding at its line in the service's file."""
+    return [finding_about(each, flags, release) for each in check_environment(environment, flags.values, release)]
+
+
 def _unknown_names(keys: Iterable[str], release: Release) -> Iterator[FlagProblem]:
     """Findings about the names of keys whose values are broken and have their finding already."""
     for key in sorted(keys):
@@ -139,7 +145,10 @@ def _too_many(flags: EffectiveFlags) -> Diagnostic:
 def finding_about(problem: FlagProblem, flags: EffectiveFlags, release: Release) -> Diagnostic:
     """A problem at its line in the service's or the deployment's file."""
     flag = problem.flag
-    if not flag:
+    if problem.variable:
+        at = flags.own.places.value if problem.on_value else flags.own.places.key
+        span = at(("environment", problem.variable))
+    elif not flag:
         span = flags.own.places.key(flags.own.path)
     elif problem.on_value:
         span = flags.value(flag, problem.path)

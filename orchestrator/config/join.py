@@ -11,6 +11,7 @@ from orchestrator.config.tree_values import clipped
 from orchestrator.domain.diagnostics import Diagnostic, Report, Severity
 from orchestrator.domain.profile import Caches, Deployment, KeyPath, Places, Ports, Secrets, ServiceProfile
 from orchestrator.domain.release import Release
+from orchestrator.engine.environment_checks import DEV_MODE, opens_dev_mode
 from orchestrator.engine.images import default_image
 
 _TAG = re.compile(r":(?P<tag>[A-Za-z0-9_][A-Za-z0-9_.-]*)\Z", re.ASCII)
@@ -30,6 +31,7 @@ def join(
         *_too_few_ports(file, services),
         *check_port(file.ports.first, ("ports", "first"), file.places),
         *_open_to_the_network(file),
+        *_open_dev_mode(file, services),
         *_other_image(file),
     ]
     report.extend(findings)
@@ -133,6 +135,22 @@ def _open_to_the_network(file: DeploymentFile) -> Iterator[Diagnostic]:
             span=file.places.value(("ports", "address")),
             help=("write `address: 127.0.0.1`, or name a variable with a key: `secrets: {api-key: VLLM_API_KEY}`",),
         )
+
+
+def _open_dev_mode(file: DeploymentFile, services: Sequence[ServiceProfile]) -> Iterator[Diagnostic]:
+    if ipaddress.ip_address(file.ports.address).is_loopback:
+        return
+    for service in services:
+        if opens_dev_mode(service.environment, file.release):
+            who, name = file.ports.address, clipped(service.name)
+            yield Diagnostic(
+                code="W210",
+                message=f"whoever reaches {who} can put `{name}` to sleep: vLLM's dev mode is on",
+                severity=Severity.WARNING,
+                span=service.places.value(("environment", DEV_MODE)),
+                notes=("vLLM asks for the API key under /v1 only, not for /sleep, /wake_up and /reset_prefix_cache",),
+                help=(f"write `address: 127.0.0.1` under `ports:`, or delete `{DEV_MODE}`",),
+            )
 
 
 def _other_image(file: DeploymentFile) -> Iterator[Diagnostic]:

@@ -27,20 +27,28 @@ class _Flags:
 
 
 def check_known_model(
-    model: str, flags: EffectiveFlags, release: Release, stands_for_directory: StandsForDirectory
+    model: str,
+    flags: EffectiveFlags,
+    environment: Mapping[str, str],
+    release: Release,
+    stands_for_directory: StandsForDirectory,
 ) -> Iterator[Diagnostic]:
     """Findings about lengths, quantisation and sharding for a model of the catalogue, each at the line of its flag."""
     written = _Flags(repr(sorted(flags.values.items(), key=lambda item: item[0])), flags.values)
-    problems = _problems(model, written, release)
+    problems = _problems(model, written, tuple(sorted(environment.items())), release)
     if not problems or stands_for_directory(model):
         return
     for problem in problems:
         finding = finding_about(problem, flags, release)
-        at_model = None if problem.flag else flags.own.places.value(("model",))
+        at_model = None if problem.flag or problem.variable else flags.own.places.value(("model",))
         yield replace(finding, span=at_model or finding.span)
 
 
 @lru_cache(maxsize=1024)
-def _problems(model: str, flags: _Flags, release: Release) -> tuple[FlagProblem, ...]:
+def _problems(
+    model: str, flags: _Flags, environment: tuple[tuple[str, str], ...], release: Release
+) -> tuple[FlagProblem, ...]:
     facts = find_model(model)
-    return () if facts is None else check_model(vllm=flags.values, release=release, facts=facts)
+    if facts is None:
+        return ()
+    return check_model(vllm=flags.values, environment=dict(environment), release=release, facts=facts)

@@ -13,6 +13,7 @@ from orchestrator.config.flags_section import (
     FlagsSection,
     check_effective,
     check_null_flags,
+    check_variables,
     flags_section,
     merge_flags,
 )
@@ -201,9 +202,11 @@ def _service(
     findings.extend(check_null_flags(own, outline.defaults, release))
     about_flags = check_effective(effective, release)
     findings.extend(about_flags)
+    environment = section.environment if section else {}
+    findings.extend(check_variables(environment, effective, release))
     model = _scalar_at(root, "model")
     if stands_for_directory and isinstance(model, str) and not any(finding.is_error for finding in about_flags):
-        findings.extend(check_known_model(model, effective, release, stands_for_directory))
+        findings.extend(check_known_model(model, effective, environment, release, stands_for_directory))
     findings.extend(_check_gpus(root, effective, release, places))
     if section is None:
         return None

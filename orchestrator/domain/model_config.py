@@ -68,7 +68,9 @@ class MixtureOfExperts:
 class Quantization:
     """A checkpoint's quantisation as its config.json states it (`method` in vLLM's words: awq, gptq, fp8, …).
 
-    `is_float`: the weights are stored as small floating-point numbers; None where only the method tells.
+    `is_float`: the weights are stored as small floating-point numbers; None where only the method tells. `scheme`: what
+    compressed-tensors does to weights and activations (`wNa16`, `w8a8_int8`, `w4a8_fp8`, `fp8`, `nvfp4`, `mxfp4`,
+    `mxfp8`).
     """
 
     method: str
@@ -77,6 +79,7 @@ class Quantization:
     block_size: tuple[int, int] | None = None
     zero_point: bool | None = None
     is_float: bool | None = None
+    scheme: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +99,8 @@ class ModelConfig:
 
     `original_max_position_embeddings` and `rope_parameters` are as in the checkpoint, before any override.
     `draft_layers` are those for multi-token prediction, which only speculation with them uses. `rotary_elements` is
-    what the tables of sines and cosines hold per position, all tables together.
+    what the tables of sines and cosines hold per position, all tables together. `remote_classes` are those that the
+    checkpoint brings as code of its own (`AutoModelForCausalLM`).
     """
 
     architecture: str
@@ -120,6 +124,7 @@ class ModelConfig:
     vision: VisionTower | None = None
     draft_layers: int = 0
     rotary_elements: int = 0
+    remote_classes: tuple[str, ...] = ()
 
 
 class WeightPart(StrEnum):

@@ -22,6 +22,7 @@ from orchestrator.engine.flags import (
     plain_name,
 )
 from orchestrator.engine.migration import DOTTED_SINCE, fitting, replacement_for
+from orchestrator.engine.json_keys import check_json_keys
 from orchestrator.engine.pair_rules import check_pairs
 from orchestrator.engine.problems import FlagProblem, clearly_meant, nearest, quoted
 from orchestrator.engine.quantization_checks import check_method
@@ -44,6 +45,7 @@ def check_flags(vllm: Mapping[str, FlagValue], release: Release) -> tuple[FlagPr
     found.extend(check_method(vllm=vllm, release=release))
     found.extend(check_pairs(vllm, release))
     found.extend(check_files(vllm, release))
+    found.extend(check_json_keys(vllm, release))
     return tuple(found)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from orchestrator.domain.release import Release
 from orchestrator.engine.flags import Flag, Kind, spec_of
+from orchestrator.engine.release_rows import merge_rows, rows_text
 
 _REFUSED = object()
 _SUPPRESSED = "==SUPPRESS=="
@@ -35,34 +36,17 @@ def recorded_flags(parser: argparse.ArgumentParser) -> tuple[Flag, ...]:
 
 def merge_release(document: Mapping[str, Any], release: Release, flags: Iterable[Flag]) -> dict[str, Any]:
     """The package data with one more release, newer than all of its `releases` (ValueError otherwise)."""
-    releases: list[str] = list(document.get("releases", ()))
-    if releases and Release.of(releases[-1]) >= release:
-        raise ValueError(f"{release} is not newer than {releases[-1]}")
-    histories = {name: [list(entry) for entry in entries] for name, entries in document.get("flags", {}).items()}
-    for flag in flags:
-        spec, entries = spec_of(flag), histories.setdefault(flag.name, [])
-        if entries and entries[-1][1:] == [releases[-1], spec]:
-            entries[-1][1] = release.text
-        else:
-            entries.append([release.text, release.text, spec])
-    return {**document, "releases": [*releases, release.text], "flags": dict(sorted(histories.items()))}
+    return merge_rows(document, release, {flag.name: spec_of(flag) for flag in flags}, rows="flags")
 
 
 def releases_text(releases: Iterable[str]) -> str:
     """`releases.json` as text, one release per line."""
-    return "[\n" + ",\n".join(_compact(each) for each in releases) + "\n]\n"
+    return "[\n" + ",\n".join(json.dumps(each) for each in releases) + "\n]\n"
 
 
 def document_text(document: Mapping[str, Any]) -> str:
     """`flags.json` as text, one flag per line, so that a new release reads well as a diff."""
-    head = {key: value for key, value in document.items() if key != "flags"}
-    lines = [f"{_compact(key)}: {_compact(value)}," for key, value in head.items()]
-    flags = ",\n".join(f"{_compact(name)}: {_compact(entries)}" for name, entries in document["flags"].items())
-    return "\n".join(["{", *lines, '"flags": {', flags, "}", "}", ""])
-
-
-def _compact(value: object) -> str:
-    return json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
+    return rows_text(document, rows="flags")
 
 
 def _recorded(action: argparse.Action) -> Flag:

@@ -1,4 +1,4 @@
-"""Findings about flags before they know their place in a file."""
+"""Findings about flags and variables before they know their place in a file."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class FlagProblem:
     """One finding about a flag under `vllm:`.
 
     `flag` is the key as the user wrote it (empty when no single key is to blame), `path` leads further into its value,
-    and `on_value` says whether to point at the value or at the key. `repair` is there where what to write instead is
-    certain.
+    and `on_value` says whether to point at the value or at the key. `variable` is the one under `environment:` to
+    blame instead. `repair` is there where what to write instead is certain.
     """
 
     code: str
@@ -29,10 +29,18 @@ class FlagProblem:
     severity: Severity = Severity.ERROR
     path: KeyPath = ()
     on_value: bool = False
+    variable: str = ""
     label: str = ""
     notes: tuple[str, ...] = ()
     help: tuple[str, ...] = ()
     repair: Replacement | None = None
+
+    @property
+    def key_path(self) -> KeyPath:
+        """Where a service's file says what is to blame; empty when no single key does."""
+        if self.variable:
+            return ("environment", self.variable)
+        return ("vllm", self.flag, *self.path) if self.flag else ()
 
     @property
     def is_error(self) -> bool:

@@ -53,7 +53,11 @@ def check_quantization(
         found = found or list(_check_match(said, own, _key("quantization", vllm, release), release))
     if found:
         return tuple(found)
-    return (*_slower_kernels(said, own, vllm, release), *_check_activations(vllm, release, config))
+    return (
+        *_slower_kernels(said, own, vllm, release),
+        *_check_float16(vllm, release, config),
+        *_check_activations(vllm, release, config),
+    )
 
 
 def activation_types(*, flags: Flags, release: Release, config: ModelConfig) -> tuple[str, ...]:
@@ -67,6 +71,34 @@ def activation_types(*, flags: Flags, release: Release, config: ModelConfig) -> 
     if method == plain_kernels_until(method, release):
         return ("float16",)
     return ACTIVATIONS.get(method, ())
+
+
+_BAD_IN_HALF: Mapping[str, tuple[Release, Release | None]] = {
+    **dict.fromkeys(("gemma2", "gemma3", "glm4"), (Release.of("0.9.1"), None)),
+    "gemma3_text": (Release.of("0.10.2"), None),
+    "plamo2": (Release.of("0.9.1"), Release.of("0.27.0")),
+}
+"""Model types that releases from the first on (and before the second) refuse in float16: the sources'
+`_FLOAT16_NOT_SUPPORTED_MODELS`."""
+
+
+def refuses_float16(config: ModelConfig, release: Release) -> bool:
+    """Whether a release refuses to compute this kind of model in float16, where its numbers run over."""
+    first, until = _BAD_IN_HALF.get(config.model_type, (None, None))
+    return first is not None and first <= release and (until is None or release < until)
+
+
+def _check_float16(vllm: Mapping[str, FlagValue], release: Release, config: ModelConfig) -> Iterator[FlagProblem]:
+    said = text(canonical_flags(vllm, release), "dtype")
+    if said in ("half", "float16") and refuses_float16(config, release):
+        yield FlagProblem(
+            code="E233",
+            flag=_key("dtype", vllm, release),
+            on_value=True,
+            message=f"vLLM {release} refuses `{said}` for models of type `{config.model_type}`",
+            label="their numbers run over in float16",
+            help=("write `dtype: bfloat16`, or `dtype: float` on cards without it",),
+        )
 
 
 def _said(vllm: Mapping[str, FlagValue], release: Release) -> str | None:

@@ -73,13 +73,29 @@ QUANTIZATION_METHODS: Mapping[str, tuple[MethodSpan, ...]] = {
 }
 """Read in the releases' sources: the lists of methods and each class's `get_min_capability`."""
 
+SCHEMES: Mapping[str, tuple[MethodSpan, ...]] = {
+    "fp8": _spans(("0.6.0", "0.15.1", 80), ("0.16.0", None, 75)),
+    "mxfp4": _spans(("0.14.0", None, 80)),
+    "mxfp8": _spans(("0.20.0", None, 75)),
+    "nvfp4": _spans(("0.9.0", "0.15.1", 80), ("0.16.0", None, 75)),
+    "w4a8_fp8": _spans(("0.10.2", None, 90)),
+    "w8a8_int8": _spans(("0.6.0", None, 75)),
+    "wNa16": _spans(("0.6.0", "0.11.2", 80), ("0.12.0", None, 75)),
+}
+"""The schemes of compressed-tensors: `get_min_capability` of each, where cards without the arithmetic fall back on
+16-bit computing that of the fallback."""
+
 METHOD_SINCE_PLUGIN: Mapping[str, str] = {"bitsandbytes": "vllm-bnb-plugin", "gguf": "vllm-gguf-plugin"}
 """Plugins that took over methods which left the core."""
 
 
 def method_span(method: str, release: Release) -> MethodSpan | None:
     """What a release says about a method; None when it does not know it."""
-    spans = QUANTIZATION_METHODS.get(method, ())
+    return span_at(QUANTIZATION_METHODS.get(method, ()), release)
+
+
+def span_at(spans: tuple[MethodSpan, ...], release: Release) -> MethodSpan | None:
+    """The span that a release falls in; None where it falls in none."""
     return next((span for span in spans if span.first <= release and (span.last is None or release <= span.last)), None)
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from orchestrator.domain.diagnostics import Severity
 from orchestrator.domain.model_config import ModelConfig
 from orchestrator.domain.profile import FlagValue, KeyPath
 from orchestrator.domain.release import Release
 from orchestrator.engine.canonical import canonical_flags, written_key
+from orchestrator.engine.environment import NO_VARIABLES, is_on
 from orchestrator.engine.problems import FlagProblem, nearest, quoted
 from orchestrator.engine.rope import (
     KNOWN_ROPE_TYPES,
@@ -20,6 +22,7 @@ from orchestrator.engine.rope import (
 )
 from orchestrator.engine.values import whole_number
 
+LONGER_THAN_THE_MODEL = "VLLM_ALLOW_LONG_MAX_MODEL_LEN"
 _NEED_FACTOR = ("yarn", "deepseek_yarn", "linear", "dynamic", "ntk", "llama3")
 _NEED_ORIGINAL = ("yarn", "deepseek_yarn", "llama3", "longrope", "su")
 _ROPE_KEYS = ("rope_scaling", "rope_parameters", "rope_theta", "max_position_embeddings")
@@ -111,7 +114,13 @@ def _ignored(key: str, overrides: Mapping[str, FlagValue], release: Release) -> 
         )
 
 
-def check_lengths(*, vllm: Mapping[str, FlagValue], release: Release, config: ModelConfig) -> tuple[FlagProblem, ...]:
+def check_lengths(
+    *,
+    vllm: Mapping[str, FlagValue],
+    release: Release,
+    config: ModelConfig,
+    environment: Mapping[str, str] = NO_VARIABLES,
+) -> tuple[FlagProblem, ...]:
     """Findings about max-model-len against the length that the release derives for this model with these flags."""
     flags = canonical_flags(vllm, release)
     asked = whole_number(flags.get("max-model-len"))
@@ -121,7 +130,8 @@ def check_lengths(*, vllm: Mapping[str, FlagValue], release: Release, config: Mo
     if asked > derived:
         has_scaling = effective_scaling(flags, release) is not None
         scaling = _longer_scaling(asked, config, has_scaling=has_scaling)
-        return (_too_long(_written("max-model-len", vllm, release), asked, derived, scaling),)
+        problem = _too_long(_written("max-model-len", vllm, release), asked, derived, scaling)
+        return (_let_through(problem) if is_on(environment, LONGER_THAN_THE_MODEL, release) else problem,)
     return tuple(_static_yarn(vllm, flags, release, asked))
 
 
@@ -134,6 +144,17 @@ def _too_long(key: str, asked: int, derived: int, scaling: str) -> FlagProblem:
         label=f"at most {derived}",
         notes=(f"asked: {asked} tokens, available: {derived} tokens",),
         help=(scaling, f"or set `{key}: {derived}`"),
+    )
+
+
+def _let_through(problem: FlagProblem) -> FlagProblem:
+    """vLLM was told to start all the same: it does, and what it says beyond the model's length makes no sense."""
+    return replace(
+        problem,
+        code="W211",
+        severity=Severity.WARNING,
+        label=f"starts only because `{LONGER_THAN_THE_MODEL}` is set",
+        notes=(*problem.notes, "the variable stretches nothing: beyond the model's length the answers make no sense"),
     )
 
 

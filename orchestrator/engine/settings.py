@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from types import MappingProxyType
+from dataclasses import dataclass, replace
 
 from orchestrator.domain.inventory import Gpu
 from orchestrator.domain.model_config import LayerKind, ModelFacts
@@ -13,6 +12,8 @@ from orchestrator.domain.release import Release
 from orchestrator.domain.units import GIB
 from orchestrator.engine.block_sizes import default_block_size
 from orchestrator.engine.canonical import canonical_flags
+from orchestrator.engine.environment import NO_VARIABLES
+from orchestrator.engine.environment_rules import rules_under
 from orchestrator.engine.flag_values import Flags, fraction, integer, mapping, number, positive_integer, switch, text
 from orchestrator.engine.graph_sizes import CudaGraphs, cuda_graphs
 from orchestrator.engine.memory_rules import LAST_V0, MemoryRules, Sampler, memory_rules
@@ -23,7 +24,6 @@ _V0_LONGEST_WITHOUT_CHUNKS = 32768
 _DTYPES = {"half": "float16", "float16": "float16", "bfloat16": "bfloat16", "float": "float32", "float32": "float32"}
 _BF16_SINCE = (8, 0)
 _SIGHTS = ("image", "video")
-_NOTHING_SET: Mapping[str, str] = MappingProxyType({})
 _ENGINE_VARIABLE = "VLLM_USE_V1"
 _V1_SINCE = (8, 0)
 _FP8_KV_ON_V1 = (9, 10)
@@ -40,10 +40,12 @@ class EngineSettings:
     profile run grows with max-model-len. `sampler_in_profile`: the profile run samples for all requests at once.
     `batches_in_flight`: batches that are scheduled and not yet settled, for which windows stay open. `state_dtype` and
     `convolution_dtype` are those of recurrent layers where the user chose them. `lora_slots` is 0 without LoRA.
-    `rope_positions`: how many positions the tables of sines and cosines cover.
+    `rope_positions`: how many positions the tables of sines and cosines cover. `rules` are those of the release, as the
+    service's environment variables change them.
     """
 
     release: Release
+    rules: MemoryRules
     tensor_parallel_size: int
     pipeline_parallel_size: int
     gpu_memory_utilization: float
@@ -98,7 +100,7 @@ def resolve_settings(
     release: Release,
     facts: ModelFacts,
     gpu: Gpu,
-    environment: Mapping[str, str] = _NOTHING_SET,
+    environment: Mapping[str, str] = NO_VARIABLES,
     has_flashinfer: bool = True,
 ) -> EngineSettings:
     """Resolve flags and defaults for one service on one kind of GPU; values that make no sense count as not given.
@@ -108,11 +110,12 @@ def resolve_settings(
     """
     flags = canonical_flags(vllm, release)
     whose = _whose_rules(flags, release, gpu, environment)
-    return _resolved(flags, whose, facts, gpu, _sampler(memory_rules(whose), has_flashinfer=has_flashinfer))
+    rules = rules_under(memory_rules(whose), release, environment)
+    sampler = _sampler(rules, has_flashinfer=has_flashinfer)
+    return _resolved(flags, whose, replace(rules, sampler=sampler), facts, gpu)
 
 
-def _resolved(vllm: Flags, release: Release, facts: ModelFacts, gpu: Gpu, sampler: Sampler) -> EngineSettings:
-    rules = memory_rules(release)
+def _resolved(vllm: Flags, release: Release, rules: MemoryRules, facts: ModelFacts, gpu: Gpu) -> EngineSettings:
     longest = max(1, longest_length(facts.config, vllm, release))
     max_model_len, auto = _max_model_len(vllm, rules, longest)
     stages = positive_integer(vllm, "pipeline-parallel-size") or 1
@@ -122,6 +125,7 @@ def _resolved(vllm: Flags, release: Release, facts: ModelFacts, gpu: Gpu, sample
     kv_cache_dtype = _kv_cache_dtype(vllm, dtype)
     return EngineSettings(
         release=release,
+        rules=rules,
         tensor_parallel_size=positive_integer(vllm, "tensor-parallel-size") or 1,
         pipeline_parallel_size=stages,
         gpu_memory_utilization=fraction(vllm, "gpu-memory-utilization") or rules.default_utilization,
@@ -137,7 +141,7 @@ def _resolved(vllm: Flags, release: Release, facts: ModelFacts, gpu: Gpu, sample
         enable_prefix_caching=_prefix_caching(vllm, facts, rules),
         tokens_follow_length=batch.follows_length,
         sampler_in_profile=rules.v1_engine or not batch.chunked,
-        sampler=sampler,
+        sampler=rules.sampler,
         enforce_eager=switch(vllm, "enforce-eager") is True,
         graphs=_graphs(vllm, rules, facts, gpu, batch),
         kv_cache_memory_bytes=_fixed_kv_bytes(vllm, rules),

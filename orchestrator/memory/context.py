@@ -82,7 +82,7 @@ def context_term(settings: EngineSettings, gpu: Gpu) -> MemoryTerm:
 
 def late_term(settings: EngineSettings, gpu: Gpu) -> MemoryTerm:
     """What is allocated after the profile run and so on top of the budget."""
-    workspace = memory_rules(settings.release).flashinfer_workspace_mib * MIB if _uses_flashinfer(settings, gpu) else 0
+    workspace = settings.rules.flashinfer_workspace_mib * MIB if _uses_flashinfer(settings, gpu) else 0
     size = LAZY + ByteRange(0, workspace, workspace)
     words = "kernels loaded at the first request"
     if workspace:

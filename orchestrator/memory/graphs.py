@@ -5,7 +5,6 @@ from __future__ import annotations
 from orchestrator.domain.model_config import LayerKind, ModelConfig
 from orchestrator.domain.plan import MemoryTerm, Term
 from orchestrator.domain.units import MIB, ZERO_BYTES, ByteRange
-from orchestrator.engine.memory_rules import memory_rules
 from orchestrator.engine.settings import EngineSettings
 from orchestrator.memory.constants import (
     CONSTANTS,
@@ -20,7 +19,7 @@ from orchestrator.memory.constants import (
 
 def graphs_term(settings: EngineSettings, config: ModelConfig, constants: Constants = CONSTANTS) -> MemoryTerm:
     """The estimate that vLLM subtracts, or what the capture really takes where the release does not reserve it."""
-    reserved = memory_rules(settings.release).reserves_graphs(settings.uses_v2_runner)
+    reserved = settings.rules.reserves_graphs(settings.uses_v2_runner)
     count = settings.graphs.count
     if count == 0:
         return MemoryTerm(term=Term.CUDA_GRAPHS, size=ZERO_BYTES, in_budget=reserved, source="no graphs are captured")

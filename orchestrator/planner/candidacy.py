@@ -120,7 +120,8 @@ class Ground:
 def _look(profile: ServiceProfile, leaning: Leaning) -> object:
     """Everything about a service that decides where it fits, save the facts of its model."""
     flags = tuple((key, repr(value)) for key, value in profile.vllm.items())
-    return (profile.gpus, profile.sharing, profile.requirements, flags, leaning)
+    variables = tuple(sorted(profile.environment.items()))
+    return (profile.gpus, profile.sharing, profile.requirements, flags, variables, leaning)
 
 
 def pools_of(ground: Ground, places: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
@@ -266,6 +267,7 @@ def problems_on(ground: Ground, candidacy: Candidacy, seat: Seat) -> tuple[FlagP
         gpu=seat.gpu,
         host=seat.host,
         image=ground.image,
+        environment=candidacy.profile.environment,
     )
 
 

@@ -100,7 +100,7 @@ def _about_flags(ground: Ground, candidacy: Candidacy, seats: tuple[Seat, ...]) 
                     code=problem.code,
                     service=candidacy.name,
                     message=problem.message,
-                    blame=("vllm", problem.flag, *problem.path) if problem.flag else ("vllm",),
+                    blame=problem.key_path or ("vllm",),
                     notes=problem.notes,
                     help=problem.help,
                 )

@@ -91,7 +91,7 @@ def _about_flag(candidacy: Candidacy, problem: FlagProblem) -> Rejection:
         code=problem.code,
         service=candidacy.name,
         message=problem.message,
-        blame=("vllm", problem.flag, *problem.path) if problem.flag else ("model",),
+        blame=problem.key_path or ("model",),
         notes=problem.notes,
         help=problem.help,
     )

@@ -5,6 +5,8 @@ is false. Importing vLLM takes long, so one process serves many requests. Answer
 was the standard output; whatever vLLM prints goes to the standard error.
 
 - `parse`: `argv` (after `vllm serve`) -> `values`, what the argument parser made of it (JSON, else `repr`)
+- `variables` -> `names` of all environment variables, and the text of `envs.py`
+- `variable`: `name`, `text` -> `value`, what `vllm.envs` makes of it
 - `model`: `argv` -> `max_model_len`, `dtype` and `quantization` of the real ModelConfig
 - `cache`: `argv`, `available_bytes` (a list), `in_flight_batches` -> what the KV-cache planner does with the specs that
   the real model class reports, built on torch's meta device as the first of the ranks
@@ -230,6 +232,25 @@ def layers(request: Answer) -> Answer:
     return _plans(config, specs, request)
 
 
+def variable(request: Answer) -> Answer:
+    """What `vllm.envs` makes of one variable that is set to a text."""
+    from vllm import envs
+
+    before = dict(os.environ)
+    os.environ[request["name"]] = request["text"]
+    try:
+        return {"value": _plain(envs.environment_variables[request["name"]]())}
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def variables(_: Answer) -> Answer:
+    from vllm import envs
+
+    return {"names": sorted(envs.environment_variables), "source": open(envs.__file__).read()}
+
+
 def about(_: Answer) -> Answer:
     import vllm
     from vllm.platforms import current_platform
@@ -237,7 +258,8 @@ def about(_: Answer) -> Answer:
     return {"version": vllm.__version__, "platform": current_platform.device_name}
 
 
-ASKED: dict[str, Callable[[Answer], Answer]] = {ask.__name__: ask for ask in (about, parse, model, cache, layers)}
+ANSWERED = (about, parse, model, cache, layers, variable, variables)
+ASKED: dict[str, Callable[[Answer], Answer]] = {ask.__name__: ask for ask in ANSWERED}
 
 
 def answer(line: str) -> Answer:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-import random
 from collections.abc import Iterator, Mapping
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from orchestrator.catalog.models import find_model
 from orchestrator.domain.profile import FlagValue
@@ -16,13 +17,14 @@ from orchestrator.engine.canonical import ROPE_FLAGS
 from orchestrator.engine.checks import check_flags
 from orchestrator.engine.flag_rules import RESERVED, RESERVED_FAMILIES
 from orchestrator.engine.flags import Flag, Kind, all_names, completions, flags
+from orchestrator.engine.json_keys import CLASSES, json_keys
 from orchestrator.engine.values import read_value
 from tests.vllm.oracle_process import Answer, Oracle
 
 pytestmark = pytest.mark.vllm
 
 RELEASE = Release.of("0.32.0")
-ABOUT_SYNTAX = {"E201", "E202", "E203", "E204", "E205", "E208"}
+ABOUT_SYNTAX = {"E201", "E202", "E203", "E204", "E205", "E208", "E234"}
 """What a parser can know: names, kinds of values, choices, JSON. Ranges and clashes are found later in vLLM, too."""
 
 RIGHT: Mapping[Kind, tuple[FlagValue, ...]] = {
@@ -180,25 +182,63 @@ def test_beginnings_of_names_are_completed_as_we_say(oracle: Oracle) -> None:
     assert len(written) > 400
 
 
-def _mixture(chance: random.Random) -> dict[str, FlagValue]:
-    """Up to six flags, most of them right, so that about half of the mixtures are."""
+def _spellings(flag: Flag) -> list[str]:
+    """The names that a profile may give to a flag."""
+    others = [alias for alias in flag.aliases if not alias.startswith("-")]
+    return [flag.name, flag.name.replace("-", "_"), *others]
+
+
+SEVERAL_FLAGS = st.lists(st.sampled_from(_free_flags()), min_size=1, max_size=6)
+RIGHT_ONES = {flag.name: list(_right(flag)) for flag in _free_flags()}
+WRONG_ONES = {
+    flag.name: [value for value in _wrong(flag) if (flag.name, value) not in STRICTER] for flag in _free_flags()
+}
+
+
+@st.composite
+def _profiles(draw: st.DrawFn) -> dict[str, FlagValue]:
+    """Up to six flags under any of their names, most of them right, so that about half of the profiles are."""
     mixed: dict[str, FlagValue] = {}
-    for flag in chance.sample(_free_flags(), chance.randint(1, 6)):
-        wrong = [value for value in _wrong(flag) if (flag.name, value) not in STRICTER]
-        if chance.random() < 0.85 or not wrong:
-            mixed[flag.name] = chance.choice(list(_right(flag)))
-        elif chance.random() < 0.7:
-            mixed[flag.name] = chance.choice(wrong)
+    for flag in {each.name: each for each in draw(SEVERAL_FLAGS)}.values():
+        name = draw(st.sampled_from(_spellings(flag)))
+        sort = draw(st.sampled_from(("right",) * 12 + ("wrong", "wrong", "misspelt")))
+        if sort == "misspelt":
+            mixed[f"{name}x"] = 1
+        elif sort == "wrong" and WRONG_ONES[flag.name]:
+            mixed[name] = draw(st.sampled_from(WRONG_ONES[flag.name]))
         else:
-            mixed[f"{flag.name}x"] = 1
+            mixed[name] = draw(st.sampled_from(RIGHT_ONES[flag.name]))
     return mixed
 
 
-def test_the_verdict_on_mixtures_of_flags_is_the_parsers(oracle: Oracle) -> None:
-    chance = random.Random(32)
-    written = [_mixture(chance) for _ in range(600)]
-    here = [_is_accepted(vllm) for vllm in written]
-    argvs = [_argv(vllm) if accepted else _as_written(vllm) for vllm, accepted in zip(written, here, strict=True)]
-    there = [answer["ok"] for answer in _parsed(argvs, oracle)]
-    assert [vllm for vllm, one, other in zip(written, here, there, strict=True) if one != other] == []
-    assert 200 < sum(here) < 400
+def test_the_verdict_on_generated_profiles_is_the_parsers(oracle: Oracle) -> None:
+    verdicts: list[bool] = []
+
+    @settings(max_examples=2000, deadline=None, derandomize=True, database=None)
+    @given(vllm=_profiles())
+    def judge(vllm: dict[str, FlagValue]) -> None:
+        here = _is_accepted(vllm)
+        [answer] = _parsed([_argv(vllm) if here else _as_written(vllm)], oracle)
+        verdicts.append(here)
+        assert here == answer["ok"], answer
+
+    judge()
+    assert len(verdicts) >= 2000
+    assert 0.3 < sum(verdicts) / len(verdicts) < 0.7
+
+
+def test_keys_of_json_flags_are_those_of_the_real_classes(oracle: Oracle) -> None:
+    known = [(name, key) for name in CLASSES for key in sorted(json_keys(name, RELEASE))]
+    misspelt = [(name, f"{key}x") for name, key in known]
+    right, wrong = (
+        [answer["error"] if not answer["ok"] else "" for answer in _parsed([_with_key(*each) for each in row], oracle)]
+        for row in (known, misspelt)
+    )
+    assert [each for each, error in zip(known, right, strict=True) if "unexpected_keyword" in error] == []
+    assert [each for each, error in zip(misspelt, wrong, strict=True) if "unexpected_keyword" not in error] == []
+    assert [each for each in misspelt if _is_accepted({each[0]: {each[1]: 1}})] == []
+    assert len(known) > 130
+
+
+def _with_key(name: str, key: str) -> list[str]:
+    return ["m", f"--{name}", json.dumps({key: None})]

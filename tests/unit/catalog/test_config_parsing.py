@@ -255,15 +255,42 @@ def test_experts_are_read_in_each_spelling() -> None:
                 "quant_method": "compressed-tensors",
                 "config_groups": {"group_0": {"weights": {"num_bits": 8, "type": "float", "symmetric": True}}},
             },
-            Quantization(method="compressed-tensors", bits=8, zero_point=False, is_float=True),
+            Quantization(method="compressed-tensors", bits=8, zero_point=False, is_float=True, scheme="fp8"),
         ),
         (
             {
                 "quant_method": "compressed-tensors",
                 "config_groups": {"group_0": {"weights": {"num_bits": 4, "group_size": 32, "symmetric": False}}},
             },
-            Quantization(method="compressed-tensors", bits=4, group_size=32, zero_point=True),
+            Quantization(method="compressed-tensors", bits=4, group_size=32, zero_point=True, scheme="wNa16"),
         ),
+        *[
+            (
+                {
+                    "quant_method": "compressed-tensors",
+                    "config_groups": {"group_0": {"weights": weights, "input_activations": inputs}},
+                },
+                Quantization(
+                    method="compressed-tensors",
+                    bits=bits,
+                    group_size=group,
+                    zero_point=False,
+                    is_float=weights["type"] == "float",
+                    scheme=scheme,
+                ),
+            )
+            for bits, group, kind, inputs, scheme in (
+                (4, 16, "float", {"num_bits": 4, "type": "float"}, "nvfp4"),
+                (4, 16, "float", None, "nvfp4"),
+                (4, 32, "float", None, "mxfp4"),
+                (8, 32, "float", {"num_bits": 8, "type": "float"}, "mxfp8"),
+                (8, None, "float", None, "fp8"),
+                (8, None, "int", {"num_bits": 8, "type": "int"}, "w8a8_int8"),
+                (4, 128, "int", {"num_bits": 8, "type": "float"}, "w4a8_fp8"),
+                (4, 128, "int", {"num_bits": 4, "type": "int"}, None),
+            )
+            if (weights := {"num_bits": bits, "type": kind, "group_size": group})
+        ],
         (
             {"quant_algo": "nvfp4", "group_size": 16, "quant_method": "modelopt"},
             Quantization(method="modelopt_fp4", bits=4, group_size=16),

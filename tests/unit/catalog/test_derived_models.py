@@ -25,22 +25,24 @@ def derived(model: str) -> ModelFacts:
         ("someone/Qwen3-8B-FP8", Quantization(method="fp8", bits=8, block_size=(128, 128)), 8.79),
         (
             "RedHatAI/Qwen3-8B-FP8",
-            Quantization(method="compressed-tensors", bits=8, zero_point=False, is_float=True),
+            Quantization(method="compressed-tensors", bits=8, zero_point=False, is_float=True, scheme="fp8"),
             8.79,
         ),
         (
             "RedHatAI/Qwen3-8B-FP8-dynamic",
-            Quantization(method="compressed-tensors", bits=8, zero_point=False, is_float=True),
+            Quantization(method="compressed-tensors", bits=8, zero_point=False, is_float=True, scheme="fp8"),
             8.79,
         ),
         (
             "RedHatAI/Qwen3-8B-quantized.w4a16",
-            Quantization(method="compressed-tensors", bits=4, group_size=128, zero_point=False, is_float=False),
+            Quantization(
+                method="compressed-tensors", bits=4, group_size=128, zero_point=False, is_float=False, scheme="wNa16"
+            ),
             5.65,
         ),
         (
             "RedHatAI/Qwen2.5-7B-Instruct-quantized.w8a8",
-            Quantization(method="compressed-tensors", bits=8, zero_point=False, is_float=False),
+            Quantization(method="compressed-tensors", bits=8, zero_point=False, is_float=False, scheme="w8a8_int8"),
             8.11,
         ),
         (

@@ -11,7 +11,8 @@ from orchestrator.domain.diagnostics import Severity
 from orchestrator.domain.profile import FlagValue
 from orchestrator.engine.checks import FlagProblem, check_flags
 from orchestrator.engine.rewrites import Replacement
-from tests.unit.engine.engine_samples import YARN, release
+from orchestrator.engine.rope import rope_arguments
+from tests.unit.engine.engine_samples import QWEN3_8B, YARN, release
 
 OUTCOMES = json.loads((Path(__file__).parents[2] / "data" / "parse_outcomes.json").read_text(encoding="utf-8"))
 DTYPES = "one of `auto`, `bfloat16`, `float`, `float16`, `float32`, `half`"
@@ -31,6 +32,34 @@ def test_single_flags_get_the_verdict_of_the_real_parser(index: int) -> None:
             ours[name, str(value)] = not codes & PARSE_LEVEL
     assert ours == recorded
     assert len(ours) > 110
+
+
+@pytest.mark.parametrize("index", range(len(OUTCOMES["releases"])), ids=OUTCOMES["releases"])
+def test_what_the_real_parser_only_completes_is_refused(index: int) -> None:
+    pinned = release(OUTCOMES["releases"][index])
+    completed = [(name, value) for name, value, outcomes in OUTCOMES["fragments"] if outcomes[index] == "x"]
+    assert [name for name, value in completed if not {each.code for each in check_flags({name: value}, pinned)}] == []
+
+
+@pytest.mark.parametrize("fragment", OUTCOMES["aside"], ids=lambda fragment: str(fragment[0])[:40])
+def test_fragments_that_a_profile_says_otherwise(fragment: list[FlagValue]) -> None:
+    _, _, key, value, code, _ = fragment
+    for text in OUTCOMES["releases"]:
+        found = {problem.code for problem in check_flags({str(key): value}, release(text))} & {*PARSE_LEVEL, "E207"}
+        assert found == ({code} if code else set()), text
+
+
+def test_no_recorded_fragment_is_left_out() -> None:
+    assert len(OUTCOMES["fragments"]) + len(OUTCOMES["aside"]) == 142
+    assert {len(outcomes) for _, outcomes, *_ in OUTCOMES["aside"]} == {len(OUTCOMES["releases"])} == {22}
+
+
+def test_words_of_our_own_are_rendered_where_the_real_parser_takes_them() -> None:
+    outcomes = {fragment[0].partition(" ")[0].lstrip("-"): fragment[1] for fragment in OUTCOMES["aside"][:2]}
+    for text, *verdicts in zip(OUTCOMES["releases"], *outcomes.values(), strict=True):
+        vllm: dict[str, FlagValue] = {"rope-scaling": dict(YARN), "rope-theta": 1000000}
+        said = rope_arguments(vllm=vllm, release=release(text), config=QWEN3_8B)
+        assert ["+" if name in said else "-" for name in outcomes] == verdicts, text
 
 
 def only(vllm: dict[str, FlagValue], pinned: str) -> FlagProblem:
@@ -93,8 +122,12 @@ def test_what_argparse_was_recorded_to_complete_is_what_we_say_it_completes() ->
         for pinned, outcome in zip(OUTCOMES["releases"], outcomes, strict=True)
         if outcome == "x"
     ]
-    assert len(completed) == 6
-    assert all(note.endswith("takes `--device` for `--device-ids`, without a word") for note in completed)
+    said = {note.partition("itself takes ")[2] for note in completed}
+    assert said == {
+        "`--device` for `--device-ids`, without a word",
+        "`--kv-cache-memory` for `--kv-cache-memory-bytes`, without a word",
+    }
+    assert len(completed) == 23
 
 
 def test_a_flag_that_came_back_says_so() -> None:
@@ -254,7 +287,7 @@ def test_the_same_flag_cannot_be_said_twice() -> None:
     assert problem.message == "`max_model_len` and `max-model-len` set the same flag `max-model-len`"
     clash: dict[str, FlagValue] = {"compilation-config": {"mode": 1}, "compilation-config.mode": 2}
     assert only(clash, "0.32.0").code == "E210"
-    turned: dict[str, FlagValue] = {"compilation-config.mode": 2, "compilation-config": '{"level": 1}'}
+    turned: dict[str, FlagValue] = {"compilation-config.mode": 2, "compilation-config": '{"backend": "x"}'}
     assert only(turned, "0.32.0").code == "E210"
 
 

@@ -38,7 +38,7 @@ def codes(vllm: dict[str, FlagValue], pinned: str = "0.32.0") -> list[str]:
         ({"enable-per-request-metrics": False, "disable-log-stats": True}, []),
         ({"attention-backend": "FLASHINFER", "attention-config": {"backend": "FLASHINFER"}}, ["E215"]),
         ({"attention-backend": "FLASHINFER", "attention-config.backend": "FLASHINFER"}, ["E215"]),
-        ({"attention-backend": "FLASHINFER", "attention-config": {"other": 1}}, []),
+        ({"attention-backend": "FLASHINFER", "attention-config": {"flash_attn_version": 2}}, []),
         ({"cudagraph-capture-sizes": [1], "compilation-config": {"cudagraph_capture_sizes": [1]}}, ["E215"]),
         ({"max-num-batched-tokens": 16, "max-num-seqs": 32}, ["E216"]),
         ({"max-num-batched-tokens": 32, "max-num-seqs": 32}, []),

@@ -10,7 +10,7 @@ from orchestrator.domain.release import Release
 from orchestrator.domain.units import GIB
 from orchestrator.engine import flag_values
 from orchestrator.engine.graph_sizes import CudaGraphs
-from orchestrator.engine.memory_rules import Sampler
+from orchestrator.engine.memory_rules import Sampler, memory_rules
 from orchestrator.engine.parallelism import pipeline_stages
 from orchestrator.engine.settings import EngineSettings, resolve_settings
 
@@ -37,6 +37,7 @@ def settings(
 def test_silence_gives_the_defaults_of_the_release() -> None:
     assert settings() == EngineSettings(
         release=Release.of("0.32.0"),
+        rules=memory_rules(Release.of("0.32.0")),
         tensor_parallel_size=1,
         pipeline_parallel_size=1,
         gpu_memory_utilization=0.92,
