@@ -178,7 +178,7 @@ def test_a_quantised_checkpoint_is_what_it_is_and_adapters_need_no_number() -> N
         ("Qwen/Qwen3-8B", "Qwen/Qwen3-8B"),
         ("Qwen3-8B FP8", "Qwen/Qwen3-8B-FP8"),
         ("someone/Qwen3-8B-FP8", "someone/Qwen3-8B-FP8"),
-        ("Qwen2.5-1.5B", "Qwen/Qwen2.5-1.5B-Instruct"),
+        ("Qwen2.5-1.5B", "Qwen/Qwen2.5-1.5B"),
         ("Qwen3.5-35B-A3B (a remark)", "Qwen/Qwen3.5-35B-A3B"),
         ("Qwen/Qwen3-8B (4-bit, 5 GiB)", None),
         ("Qwen/Qwen3-8B beside another", None),
