@@ -97,7 +97,7 @@ def test_a_version_whose_rules_are_not_known_says_so(written: str, reason: str) 
         ("48GB card (49.1 GB)", None, "NVIDIA RTX A6000 47.47 to 47.60"),
         ("RTX 4090 48GB (47.37GiB)", None, "RTX 4090 48GB (47.37GiB) 47.36 to 47.37"),
         ("A10G/L4 (22.07GiB)", None, "NVIDIA A10G 22.06 to 22.07, NVIDIA L4 22.06 to 22.07"),
-        ("RTX 5070 Ti 16GB (WSL2)", None, "RTX 5070 Ti 16GB (WSL2) 15.04 to 16.00"),
+        ("RTX 5070 Ti 16GB (WSL2)", None, "NVIDIA GeForce RTX 5070 Ti 15.20 to 15.92"),
         ("RTX A6000 (46068MiB)", None, "RTX A6000 (46068MiB) 42.96 to 44.99"),
         (None, 22.06, "22.06 GiB card 22.05 to 22.06"),
     ],
