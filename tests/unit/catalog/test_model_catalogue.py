@@ -40,7 +40,7 @@ def test_an_entry_holds_together(model: str) -> None:
     assert facts.model == model
     assert facts.provenance.startswith("catalogue: config ")
     assert all(size > 0 for size in facts.weights.values())
-    assert 0 < sum(group.count for group in config.layers)
+    assert sum(group.count for group in config.layers) > 0
     assert max(group.count for group in config.layers) <= config.num_layers
     assert config.num_attention_heads % config.num_kv_heads == 0
     assert 16 <= config.head_dim <= 576
