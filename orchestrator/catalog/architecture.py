@@ -203,12 +203,15 @@ def _intermediate_size(text: Fields, hidden_size: int) -> int:
     return text.integer("intermediate_size", "n_inner", "ffn_hidden_size", "ffn_dim", default=default)
 
 
+_MOST_WIDENED = 64.0
+
+
 def _adjusted_width(text: Fields) -> int:
     """LFM2's MLP: two thirds of what is stated, in whole blocks, unless it is to be taken as it is."""
     stated = text.integer("block_ff_dim")
     if not text.boolean("block_auto_adjust_ff_dim", True):
         return stated
-    scaled = int((text.number("block_ffn_dim_multiplier") or 1.0) * (2 * stated // 3))
+    scaled = int(min(text.number("block_ffn_dim_multiplier") or 1.0, _MOST_WIDENED) * (2 * stated // 3))
     unit = text.integer("block_multiple_of", default=256)
     return unit * -(-scaled // unit)
 

@@ -47,8 +47,13 @@ _RATIOS = ((64 * GIB, (0.985, 0.992, 1.0)), (0, (0.955, 0.982, 1.0)))
 and a T4 (0.971) with room to spare; drivers before 510 do not count their reserve in NVML's total, hence the highs."""
 
 _WORDS_WITHOUT_MEANING = frozenset({"nvidia", "tesla", "geforce", "generation", "edition", "gpu"})
-_WORDS_OF_ANOTHER_CARD = frozenset({"ti", "super", "ada", "pro", "nvl"})
+_WORDS_OF_ANOTHER_CARD = frozenset({"ti", "super", "ada", "pro", "nvl", "laptop"})
 """An `RTX 4070 Ti` is not an `RTX 4070 Ti SUPER`: a card with such a word is not meant by a name without it."""
+
+_WORDS_OF_A_FORM = frozenset({"pcie", "sxm", "sxm4", "sxm5", "sxm6", "hbm2", "hbm2e", "hbm3", "hbm3e", "vram"})
+"""They tell forms of one card apart where there are several, and mean nothing where there is one: `L40S PCIe`."""
+
+_COUNT = re.compile(r"^ *\d+ ?x +", re.IGNORECASE)
 
 _SPELLINGS = (
     (re.compile(r"[^a-z0-9]+"), " "),
@@ -75,13 +80,18 @@ def gpu_candidates(name: str) -> tuple[KnownGpu, ...]:
     """The cards a name may mean: none, one, or several when it is ambiguous (`A100`).
 
     A name is taken apart into words (`RTX4090` is `rtx` `4090`); case, order, punctuation and the maker's name do not
-    matter. Each word must belong to the card; a name that is a card's whole name or alias means that card alone.
+    matter, nor does a count in front (`2x H100`). Each word must belong to the card; a name that is a card's whole name
+    or alias means that card alone.
     """
-    words = _words(name)
+    words = _words(_COUNT.sub("", name))
     if not words:
         return ()
     whole = tuple(gpu for gpu in known_gpus() if any(words == _words(known) for known in (gpu.name, *gpu.aliases)))
-    return whole or tuple(gpu for gpu in known_gpus() if _may_mean(words, gpu))
+    return whole or _that_may_be_meant(words) or _that_may_be_meant(words - _WORDS_OF_A_FORM)
+
+
+def _that_may_be_meant(words: frozenset[str]) -> tuple[KnownGpu, ...]:
+    return tuple(gpu for gpu in known_gpus() if words and _may_mean(words, gpu))
 
 
 def _may_mean(words: frozenset[str], gpu: KnownGpu) -> bool:

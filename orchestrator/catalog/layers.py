@@ -16,7 +16,7 @@ _SLIDING = LayerKind.SLIDING_ATTENTION
 _RECURRENT = LayerKind.LINEAR_ATTENTION
 
 Mixers = tuple[LayerKind, ...]
-"""The parts of one layer that look at the past: none in a layer that is only an MLP, two where they run side by side."""
+"""The parts of one layer that look at the past: none in a layer that is an MLP only, two that run side by side."""
 
 _WORDS: Mapping[str, Mixers] = {
     "full_attention": (_FULL,),
@@ -71,17 +71,17 @@ def _index(text: Fields, latent_layers: int) -> tuple[LayerGroup, ...]:
     if not latent_layers or not text.has("index_topk"):
         return ()
     size = text.integer("index_head_dim") + _INDEX_SCALE_BYTES
-    with_index = _layers_with_index(text, latent_layers)
-    return (LayerGroup(kind=LayerKind.LATENT_ATTENTION, count=with_index, num_kv_heads=1, index_bytes=size),)
+    count = sum(has_index(text, number) for number in range(latent_layers))
+    return (LayerGroup(kind=LayerKind.LATENT_ATTENTION, count=count, num_kv_heads=1, index_bytes=size),)
 
 
-def _layers_with_index(text: Fields, latent_layers: int) -> int:
-    """Layers that search for themselves; in some models others take over what an earlier layer found."""
+def has_index(text: Fields, number: int) -> bool:
+    """Whether a layer searches for itself; in some models others take over what an earlier layer found."""
     pattern = text.text("index_topk_pattern", default="")
-    if pattern:
-        return pattern[:latent_layers].count("F")
+    if len(pattern) > number:
+        return pattern[number] != "S"
     period, first = text.integer("index_topk_freq", default=1), text.integer("index_skip_topk_offset", default=2)
-    return sum(max(number - first + 1, 0) % period == 0 for number in range(latent_layers))
+    return max(number - first + 1, 0) % period == 0
 
 
 def latent_size(text: Fields) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 
 from orchestrator.catalog.blueprint import Blueprint
-from orchestrator.catalog.layers import attention_shape
+from orchestrator.catalog.layers import attention_shape, has_index
 from orchestrator.catalog.recurrent import recurrent_state
 from orchestrator.catalog.safetensors import StoredTensor
 from orchestrator.domain.model_config import LayerKind
@@ -19,10 +19,14 @@ _GATED_ATTENTION = ("qwen3_next", "qwen3_5")
 _FULL = LayerKind.FULL_ATTENTION
 
 
-def mixer_tensors(blueprint: Blueprint, kind: LayerKind, prefix: str, *, keeps: bool = True) -> Iterator[StoredTensor]:
+def mixer_tensors(
+    blueprint: Blueprint, kind: LayerKind, number: int, prefix: str, *, keeps: bool
+) -> Iterator[StoredTensor]:
     """The tensors of one mixer; one that does not keep keys and values has no projections for them."""
     if kind is LayerKind.LATENT_ATTENTION:
         yield from _latent_attention(blueprint, prefix + "self_attn.")
+        if blueprint.text.has("index_topk") and _searches(blueprint, number):
+            yield from _index(blueprint, prefix + "self_attn.indexer.")
     elif kind is LayerKind.LINEAR_ATTENTION:
         yield from _recurrent(blueprint)(blueprint, prefix + "linear_attn.")
     else:
@@ -70,8 +74,11 @@ def _latent_attention(blueprint: Blueprint, prefix: str) -> Iterator[StoredTenso
     yield blueprint.plain(prefix + "kv_a_layernorm.weight", rank)
     yield blueprint.matrix(prefix + "kv_b_proj", heads * (config.head_dim - rope + values), rank)
     yield blueprint.matrix(prefix + "o_proj", hidden, heads * values)
-    if text.has("index_topk"):
-        yield from _index(blueprint, prefix + "indexer.")
+
+
+def _searches(blueprint: Blueprint, number: int) -> bool:
+    """Layers for multi-token prediction always do."""
+    return number >= blueprint.config.num_layers or has_index(blueprint.text, number)
 
 
 def _index(blueprint: Blueprint, prefix: str) -> Iterator[StoredTensor]:

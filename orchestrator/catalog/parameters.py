@@ -79,7 +79,7 @@ def _layer(
 ) -> Iterator[StoredTensor]:
     hidden = blueprint.config.hidden_size
     for kind in mixers:
-        yield from mixer_tensors(blueprint, kind, prefix, keeps=keeps)
+        yield from mixer_tensors(blueprint, kind, number, prefix, keeps=keeps)
     alone = _listed(blueprint.text)[number : number + 1]
     if not (alone and mixers):
         yield from _feed_forward(blueprint, number, prefix, widened=not keeps)
@@ -132,18 +132,20 @@ def _has_experts(blueprint: Blueprint, number: int) -> bool:
     listed = _listed(text)
     if len(listed) > number:
         return listed[number] in _EXPERTS_LETTERS
-    if number < text.integer("first_k_dense_replace", default=0, least=0) or number in text.integers("mlp_only_layers"):
-        return False
-    if text.has("decoder_sparse_step"):
-        return (number + 1) % text.integer("decoder_sparse_step") == 0
-    if text.has("interleave_moe_layer_step"):
-        return (number + 1) % text.integer("interleave_moe_layer_step") == 0
-    if text.has("expert_layer_period"):
-        return number % text.integer("expert_layer_period") == text.integer("expert_layer_offset", least=0)
     marks = text.values.get("moe_layer_freq")
     if isinstance(marks, list):
         return number >= len(marks) or bool(marks[number])
-    return number % text.integer("moe_layer_freq", default=1) == 0
+    is_dense = number < text.integer("first_k_dense_replace", default=0, least=0)
+    return not is_dense and number not in text.integers("mlp_only_layers") and _is_in_step(text, number)
+
+
+def _is_in_step(text: Fields, number: int) -> bool:
+    """Whether a layer is one of those that recur with experts, in each family's way to say how often."""
+    for name in ("decoder_sparse_step", "interleave_moe_layer_step"):
+        if text.has(name):
+            return (number + 1) % text.integer(name) == 0
+    period = text.integer("expert_layer_period", "moe_layer_freq", default=1)
+    return number % period == text.integer("expert_layer_offset", default=0, least=0)
 
 
 def _experts(blueprint: Blueprint, moe: MixtureOfExperts, prefix: str) -> Iterator[StoredTensor]:

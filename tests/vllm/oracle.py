@@ -121,6 +121,10 @@ def _first_of(ranks: int) -> Iterator[None]:
         parallel_state.destroy_distributed_environment()
 
 
+def _keeps(layer: Any) -> bool:
+    return not getattr(layer, "kv_sharing_target_layer_name", None)
+
+
 def _specs_of_the_model(config: Any) -> dict[str, Any]:
     """Of every layer that keeps something; those that read what another layer keeps are left out, as runners do."""
     import torch

@@ -39,6 +39,11 @@ def latent(count: int, size: int) -> LayerGroup:
     return LayerGroup(kind=LayerKind.LATENT_ATTENTION, count=count, num_kv_heads=1, head_size=size, latent_size=size)
 
 
+def index(count: int) -> LayerGroup:
+    """128 elements of 8 bits and a scale; to the planner 66 elements of 16 bits."""
+    return LayerGroup(kind=LayerKind.LATENT_ATTENTION, count=count, num_kv_heads=1, head_size=66, index_bytes=132)
+
+
 def recurrent(count: int) -> LayerGroup:
     return LayerGroup(kind=LayerKind.LINEAR_ATTENTION, count=count, recurrent=STATE)
 
@@ -141,6 +146,8 @@ MIXES = {
     "nearly even counts": model_of(attention(SLIDING, 12, window=128), attention(FULL, 13)),
     "recurrent layers": model_of(recurrent(36), attention(FULL, 12, heads=2, size=256)),
     "recurrent layers and latent vectors": model_of(recurrent(20), latent(7, 576)),
+    "latent vectors and their index": model_of(latent(61, 576), index(61)),
+    "latent vectors, few layers with an index": model_of(latent(78, 576), index(21)),
 }
 
 

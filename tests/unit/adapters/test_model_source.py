@@ -114,7 +114,7 @@ def test_an_unknown_model_says_how_to_provide_its_facts(tmp_path: Path) -> None:
     assert finding_of(tmp_path, "Qwen/Qwen3-32B-AWK") == Diagnostic(
         code="E306",
         message="nothing is known about the model `Qwen/Qwen3-32B-AWK`",
-        notes=("it is neither in the Hugging Face cache nor among the 208 models of the catalogue",),
+        notes=("it is neither in the Hugging Face cache nor among the 633 models of the catalogue",),
         help=(
             "did you mean `Qwen/Qwen3-32B-AWQ` or `Qwen/Qwen3-32B` or `Qwen/Qwen3-8B-AWQ`?",
             "give the path of a directory with its config.json and *.safetensors",

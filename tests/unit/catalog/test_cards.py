@@ -54,6 +54,11 @@ def test_a_name_is_forgiven_its_spelling(text: str) -> None:
         ("A10", "NVIDIA A10"),
         ("A10G", "NVIDIA A10G"),
         ("T4", "Tesla T4"),
+        ("2x H100 80GB HBM3", "NVIDIA H100 80GB HBM3"),
+        ("L40S PCIe", "NVIDIA L40S"),
+        ("RTX 6000 Ada 48 GB", "NVIDIA RTX 6000 Ada Generation"),
+        ("RTX 4070 Ti", "NVIDIA GeForce RTX 4070 Ti"),
+        ("4090 laptop", "NVIDIA GeForce RTX 4090 Laptop GPU"),
         ("4060ti", "NVIDIA GeForce RTX 4060 Ti 16GB"),
         ("RTXA6000", "NVIDIA RTX A6000"),
         ("NVIDIA RTX PRO 6000 Blackwell Workstation Edition", "NVIDIA RTX PRO 6000 Blackwell Server Edition"),
@@ -65,7 +70,7 @@ def test_a_name_means_one_card(text: str, name: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["RTX 4070 Ti", "RTX 4080 SUPER", "RTX 4090 D", "RTX 4090 Laptop GPU", "Quadro RTX 6000", "L40S-48Q", "RTX 6000",
+    ["RTX 3080 Ti", "RTX 4060 SUPER", "RTX 4090 D", "RTX 5090 Laptop GPU", "Quadro RTX 6000", "L40S-48Q", "RTX 6000",
      "A100", "V100", "NVIDIA", "", "RTX"],
 )  # fmt: skip
 def test_another_card_or_several_are_not_mistaken_for_one(text: str) -> None:
@@ -109,7 +114,7 @@ def test_a_comma_in_nonsense_is_no_joint() -> None:
 
 @pytest.mark.parametrize("known", known_gpus(), ids=lambda known: known.name)
 def test_the_facts_of_a_card_are_sane_and_have_a_source(known: KnownGpu) -> None:
-    assert 8 * GIB < known.total_bytes < 300 * GIB
+    assert 7 * GIB < known.total_bytes < 300 * GIB
     assert 0.95 * known.total_bytes < known.expected_cuda_total.low
     assert known.expected_cuda_total.high <= known.total_bytes
     assert (6, 0) <= known.compute_capability <= (12, 9)

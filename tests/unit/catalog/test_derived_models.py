@@ -88,7 +88,7 @@ def test_derived_facts_say_so() -> None:
     [
         ("unsloth/Qwen3-8B", "Qwen/Qwen3-8B"),
         ("meta-llama/Meta-Llama-3.1-8B-Instruct", "meta-llama/Llama-3.1-8B-Instruct"),
-        ("Qwen/Qwen2.5-7B", "Qwen/Qwen2.5-7B-Instruct"),
+        ("someone/Qwen2.5-14B-Chat", "Qwen/Qwen2.5-14B-Instruct"),
         ("google/gemma-2-27B-it-abliterated", "google/gemma-2-27b"),
     ],
 )
