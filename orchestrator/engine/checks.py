@@ -21,8 +21,8 @@ from orchestrator.engine.flags import (
     history,
     plain_name,
 )
-from orchestrator.engine.migration import DOTTED_SINCE, fitting, replacement_for
 from orchestrator.engine.json_keys import check_json_keys
+from orchestrator.engine.migration import DOTTED_SINCE, fitting, replacement_for
 from orchestrator.engine.pair_rules import check_pairs
 from orchestrator.engine.problems import FlagProblem, clearly_meant, nearest, quoted
 from orchestrator.engine.quantization_checks import check_method

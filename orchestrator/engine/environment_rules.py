@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from orchestrator.domain.release import Release
 from orchestrator.domain.units import MIB
 from orchestrator.engine.environment import is_on, setting, whole
-from orchestrator.engine.flag_rules import Successor
 from orchestrator.engine.memory_rules import GraphReserve, MemoryRules, Sampler, V2RunnerRule
 
 _PROFILER = "write `profiler-config` under `vllm:`"
@@ -18,6 +17,15 @@ _LINEAR = "write `linear-backend` under `vllm:`"
 
 def _attention(part: str) -> str:
     return f"write `attention-config.{part}` under `vllm:`"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Successor:
+    """The flag `new` took the place of the variable `old` (None: nothing did); `how` says what to write."""
+
+    old: str
+    new: str | None
+    how: str
 
 
 def _row(old: str, new: str | None, how: str) -> Successor:

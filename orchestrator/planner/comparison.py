@@ -38,8 +38,8 @@ def _difference(name: str, old: Placement | None, new: Placement | None, plans: 
     if old is None or new is None or before is None or after is None:
         missing = [plan for plan, worker in zip(plans, (before, after), strict=True) if worker is None]
         refusals = (each for plan in missing for each in plan.rejections if name in (each.service, *each.others))
-        reasons = dict.fromkeys(each.message for each in refusals)
-        return Difference(service=name, before=before, after=after, reasons=tuple(reasons))
+        messages = dict.fromkeys(each.message for each in refusals)
+        return Difference(service=name, before=before, after=after, reasons=tuple(messages))
     rules = memory_rules(plans[0].release), memory_rules(plans[1].release)
     reasons = [
         *_about_budget(old, new, before, after, rules),

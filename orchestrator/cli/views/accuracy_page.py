@@ -111,8 +111,8 @@ def _targets(report: AccuracyReport) -> str:
     worth = [abs(each.error_of_budget or 0.0) for each in of_quantity(report.scores, Quantity.KV_CACHE)]
     small = (
         "The error of the KV cache is taken of the KV cache: where a budget leaves little for it, little is much. Of"
-        f" the budget it is {percent(median(worth), 2)} in the median and {percent(percentile_90(worth), 2)} at the 90th"
-        " percentile."
+        f" the budget it is {percent(median(worth), 2)} in the median and {percent(percentile_90(worth), 2)} at the"
+        " 90th percentile."
         if worth
         else ""
     )
