@@ -101,6 +101,7 @@ def test_a_beginning_of_a_flag_says_what_the_parser_of_the_release_makes_of_it()
         label="no such flag in vLLM 0.32.0",
         notes=("vLLM 0.32.0 itself takes `--kv-cache-memory` for `--kv-cache-memory-bytes`, without a word",),
         help=("did you mean `kv-cache-memory-bytes`?",),
+        repair=Replacement(key="kv-cache-memory", parts=((("kv-cache-memory-bytes",), 4),)),
     )
     assert only({"device": "cuda"}, "0.30.0").notes == (
         "last release that knows it: 0.9.2",
