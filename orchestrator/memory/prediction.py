@@ -114,7 +114,7 @@ def logged_tokens(fp: Footprint, kv_cache_bytes: int, max_model_len: int | None 
     if _rules(fp).logged_tokens is LoggedTokens.FULL_LENGTH_REQUESTS:
         return int(_concurrency(fp, kv_cache_bytes, length) * length)
     groups = fp.kv.groups
-    block_tokens = next((group.block_tokens for group in groups if group.token_cap is None), groups[0].block_tokens)
+    block_tokens = min((group.block_tokens for group in groups if group.token_cap != 0), default=groups[0].block_tokens)
     return fp.kv.blocks_in(kv_cache_bytes) // sum(group.count for group in groups) * block_tokens
 
 

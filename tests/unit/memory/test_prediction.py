@@ -12,6 +12,7 @@ from orchestrator.memory.prediction import (
     claim_bytes,
     kv_headroom,
     largest_utilization,
+    logged_tokens,
     longest_model_len,
     predict,
     smallest_utilization,
@@ -210,3 +211,13 @@ def test_a_v0_length_is_priced_for_itself_only() -> None:
     facts = facts_of("Qwen/Qwen3-8B")
     assert footprint_of(facts, release="0.7.3", max_model_len=8192).longest_priced_len == 8192
     assert footprint_of(facts, release="0.32.0", max_model_len=8192).longest_priced_len is None
+
+
+def test_old_logs_count_in_the_smallest_block_of_any_attention() -> None:
+    groups = (
+        KvGroup(block_tokens=32, count=2),
+        KvGroup(block_tokens=16, token_cap=1024, extra_blocks=1),
+        KvGroup(block_tokens=8, token_cap=0, extra_blocks=1),
+    )
+    fp = made_up(kv=KvCacheLayout(block_bytes=BLOCK, groups=groups), release=Release.of("0.20.0"))
+    assert logged_tokens(fp, 400 * BLOCK) == 400 // 4 * 16
