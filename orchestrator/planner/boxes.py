@@ -11,10 +11,10 @@ from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.profile import FlagValue
 from orchestrator.planner.candidacy import Candidacy, Ground, problem_of, world_size_of
 from orchestrator.planner.flag_keys import shown_key, with_values
-from orchestrator.planner.packing import LimitReachedError
 from orchestrator.planner.problem import Problem
 from orchestrator.planner.search import is_feasible
 from orchestrator.planner.seats import seats_of
+from orchestrator.planner.steps import LimitReachedError
 
 _TENSOR_PARALLEL = "tensor-parallel-size"
 _SIZES = (2, 4, 8, 16)

@@ -20,7 +20,7 @@ from orchestrator.engine.problems import FlagProblem
 from orchestrator.planner.interconnect import interconnect_rank
 from orchestrator.planner.pins import allowed_seats
 from orchestrator.planner.problem import Option, Problem, Tenant
-from orchestrator.planner.search import STEP_LIMIT
+from orchestrator.planner.questions import STEP_LIMIT
 from orchestrator.planner.seats import Seat
 from orchestrator.planner.sizing import Leaning, Size, size_on
 

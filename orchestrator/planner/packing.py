@@ -1,176 +1,115 @@
-"""Does it fit, and how: an exact depth-first search over fixed claims, the first answer in the order of ties."""
+"""Does it fit, and how: an exact depth-first search over fixed claims.
+
+Items come the hardest first, and each tries the GPUs that it fills best. Of GPUs, groups and hosts that look alike to
+all that is still to come only one is tried; a state that was hopeless once is not entered again; and what is left of
+every GPU is rounded down to what the claims still to come can add up to.
+"""
 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from heapq import merge
 
-
-class LimitReachedError(Exception):
-    """The search was given up before there was an answer. Says nothing about whether there is one."""
-
-
-@dataclass(slots=True)
-class Steps:
-    """Counts the work of a search, in nodes on up to 8 GPUs; `spend` raises `LimitReachedError` past the limit."""
-
-    limit: int
-    taken: int = 0
-
-    @property
-    def left(self) -> int:
-        return max(0, self.limit - self.taken)
-
-    def spend(self, count: int = 1) -> None:
-        self.taken += count
-        if self.taken > self.limit:
-            raise LimitReachedError
-
-
-Pool = tuple[int, ...]
-"""GPUs of which each may stand in for any other."""
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """One way to place an item: GPUs and the bytes on each; `option` is what the caller knows it by.
-
-    `pools` beside the GPUs are those that may stand in for each (the GPU itself among them); empty: none may.
-    """
-
-    option: int
-    gpus: tuple[int, ...]
-    claims: tuple[int, ...]
-    pools: tuple[Pool, ...] = ()
-
-    def members(self) -> Iterator[tuple[int, int]]:
-        """Every GPU that may be taken, with the bytes on it."""
-        pools = self.pools or tuple((gpu,) for gpu in self.gpus)
-        for claim, pool in zip(self.claims, pools, strict=True):
-            yield from ((each, claim) for each in pool)
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    choices: tuple[Choice, ...]
-    exclusive: bool = False
-
-
-State = tuple[int, bytes]
-Look = tuple[int, int, bool]
+from orchestrator.planner.entries import Ground, Group, Pool
+from orchestrator.planner.items import Item, may_fit
+from orchestrator.planner.outlook import Outlook
+from orchestrator.planner.steps import Steps
+from orchestrator.planner.symmetry import Alikeness, alikeness
 
 _TAKEN = -1
 """What is left of a GPU that an exclusive item holds: less than any claim."""
 
-_MOST_THRESHOLDS = 64
-"""Sizes of claims for which places are counted before a search; more are left to the search."""
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a packing may use: GPUs in all, moves of those that run, items left out by the number of their budget."""
+
+    gpus: int | None = None
+    moves: int | None = None
+    skips: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One item placed, or left out (no GPUs)."""
+
+    option: int
+    gpus: tuple[int, ...]
+    claims: tuple[int, ...]
+    is_move: bool = False
+    skip: int | None = None
+
+
+Packing = list[tuple[int, tuple[int, ...]] | None]
+"""Beside the items: the option and its GPUs, or None for an item that is left out."""
+
+_ANYWHERE = Limits()
 
 
 def pack(
-    items: tuple[Item, ...], free: tuple[int, ...], steps: Steps, most_gpus: int | None = None
-) -> list[tuple[int, tuple[int, ...]]] | None:
-    """The chosen option of every item with its GPUs, or None when there is no packing.
+    items: Sequence[Item], ground: Ground, steps: Steps, limits: Limits = _ANYWHERE, *, spread: bool = False
+) -> Packing | None:
+    """Where the items go, or None when there is no packing. `spread` tries the emptiest GPUs first.
 
-    Items with one choice come first, then sets of several GPUs, then the largest claims; the answer is the one whose
-    choices come first in that order. Raises `LimitReachedError`.
+    Raises `LimitReachedError`. The order of the items decides ties.
     """
-    steps.spend(len(items) * len(free) // 64)
-    order = sorted(range(len(items)), key=lambda number: _difficulty(items[number], number))
-    if any(not items[number].choices for number in order) or not _may_fit(items, free):
+    steps.spend(1 + len(items) * len(ground.free) // 256)
+    if not all(item.is_possible for item in items) or not may_fit(items, ground.free):
         return None
-    search = _Search(tuple(items[number] for number in order), free, steps, most_gpus)
+    order = sorted(range(len(items)), key=lambda number: (items[number].difficulty, number))
+    search = _Search([items[number] for number in order], ground, steps, limits, spread)
     if not search.run():
         return None
-    result: list[tuple[int, tuple[int, ...]]] = [(0, ())] * len(items)
+    result: Packing = [None] * len(items)
     for number, choice in zip(order, search.chosen, strict=True):
-        result[number] = (choice.option, choice.gpus)
+        result[number] = (choice.option, choice.gpus) if choice.gpus else None
     return result
-
-
-def _difficulty(item: Item, number: int) -> tuple[bool, int, int, int]:
-    widest = max((len(choice.gpus) for choice in item.choices), default=0)
-    is_bound = len(item.choices) == 1 and all(len(pool) == 1 for pool in item.choices[0].pools)
-    return (not is_bound, -widest, -_least_demand(item), number)
-
-
-def _least_demand(item: Item) -> int:
-    return min((sum(choice.claims) for choice in item.choices), default=0)
-
-
-def _least_claim(item: Item) -> int:
-    return min(min(choice.claims) for choice in item.choices)
-
-
-def _may_fit(items: tuple[Item, ...], free: tuple[int, ...]) -> bool:
-    """What must hold wherever items may go: enough bytes, and enough places for the claims of any size and above."""
-    reaches: dict[int, frozenset[int]] = {}
-    groups: dict[frozenset[int], list[Item]] = {}
-    for item in items:
-        key = id(item.choices)
-        if key not in reaches:
-            reaches[key] = frozenset(gpu for choice in item.choices for gpu, _ in choice.members())
-        groups.setdefault(reaches[key], []).append(item)
-    widest = sorted(groups, key=len)[:_MOST_THRESHOLDS]
-    return all(
-        _have_room([item for inner in groups if inner <= reach for item in groups[inner]], [free[gpu] for gpu in reach])
-        for reach in widest
-    )
-
-
-def _have_room(items: list[Item], free: list[int]) -> bool:
-    if sum(_least_demand(item) for item in items) > sum(free):
-        return False
-    claims = sorted(
-        ((_least_claim(item), min(len(choice.gpus) for choice in item.choices)) for item in items), reverse=True
-    )
-    wanted: dict[int, int] = {}
-    count = 0
-    for claim, width in claims:
-        count += width
-        wanted[claim] = count
-    thresholds = sorted(wanted)[:_MOST_THRESHOLDS]
-    return all(claim <= 0 or sum(left // claim for left in free) >= wanted[claim] for claim in thresholds)
 
 
 @dataclass(slots=True)
 class _Frame:
     """An item that is being placed: the choices not tried yet, and how to undo the one that is."""
 
-    state: State
+    state: bytes
     choices: Iterator[Choice]
-    before: list[tuple[int, bool]] | None = None
+    undo: list[tuple[int, int, bool]] | None = None
+    marks: list[int] | None = None
+
+
+Look = tuple[int, int, bool, int]
 
 
 @dataclass(slots=True)
 class _Search:
-    items: tuple[Item, ...]
-    free: tuple[int, ...]
+    items: list[Item]
+    ground: Ground
     steps: Steps
-    most_gpus: int | None
+    limits: Limits
+    spread: bool
     chosen: list[Choice] = field(init=False, default_factory=list)
     frames: list[_Frame] = field(init=False, default_factory=list)
     left: list[int] = field(init=False)
     empty: list[bool] = field(init=False)
-    demand: list[int] = field(init=False)
-    places: list[int] = field(init=False)
-    smallest: list[int] = field(init=False)
-    alike: list[list[int]] = field(init=False)
-    hopeless: set[State] = field(init=False, default_factory=set)
+    marks: list[int] = field(init=False)
+    """Per GPU, a bit for each rule that has a member in the GPU's zone."""
+    zones_left: list[bytes] = field(init=False, default_factory=list)
+    """How each zone looks to the items from the current depth on; groups only."""
+    budget: list[int] = field(init=False)
+    """What is left of the limits: skips, then moves, then GPUs to be opened."""
+    names: dict[tuple[int, int], int] = field(init=False, default_factory=dict)
+    alike: Alikeness = field(init=False)
+    outlook: Outlook = field(init=False)
+    hopeless: set[bytes] = field(init=False, default_factory=set)
 
     def __post_init__(self) -> None:
-        self.left = list(self.free)
-        self.empty = [True] * len(self.free)
-        self.demand, self.places = [0], [0]
-        self.smallest = [max(self.free, default=0) + 1]
-        for item in reversed(self.items):
-            self.demand.append(self.demand[-1] + _least_demand(item))
-            self.places.append(self.places[-1] + min(len(choice.gpus) for choice in item.choices))
-            self.smallest.append(min(self.smallest[-1], _least_claim(item)))
-        for row in (self.demand, self.places, self.smallest):
-            row.reverse()
-        self.alike = _alike_from(self.items, len(self.free))
+        count = len(self.ground.free)
+        self.left, self.empty, self.marks = list(self.ground.free), [True] * count, [0] * count
+        moves = len(self.items) if self.limits.moves is None else self.limits.moves
+        gpus = 2 * count if self.limits.gpus is None else self.limits.gpus
+        self.budget = [*self.limits.skips, moves, gpus]
+        self.alike = alikeness(self.ground, [item.entry for item in self.items], [item.rules for item in self.items])
+        self.outlook = Outlook.of(self.items, max(self.ground.free, default=0), len(self.limits.skips))
 
     def run(self) -> bool:
         """Places all items; what is chosen stands in `chosen`."""
@@ -189,145 +128,172 @@ class _Search:
     def _open(self) -> None:
         """Turns to the next item, unless what is left cannot do for the items from there on."""
         depth = len(self.chosen)
-        self.steps.spend(max(1, len(self.free) // 8))
-        if self._is_short(depth):
+        self.steps.spend(max(1, len(self.left) // 8))
+        if not self.outlook.is_enough(depth, self.left, self.empty, self.budget):
             return
-        state = (depth, self._state(depth))
+        state = self._state(depth)
         if state not in self.hopeless:
-            self.frames.append(_Frame(state, self._choices(depth)))
+            self.frames.append(_Frame(state, iter(self._choices(depth))))
 
     def _advance(self, frame: _Frame) -> bool:
         """Takes the next choice in place of the last one; False when there is none."""
-        if frame.before is not None:
-            self._give_back(frame.before)
-            frame.before = None
+        if frame.undo is not None:
+            self._give_back(frame)
         choice = next(frame.choices, None)
         if choice is None:
             return False
-        frame.before = [(self.left[gpu], self.empty[gpu]) for gpu in choice.gpus]
-        self._take(choice, self.items[len(self.chosen)].exclusive)
+        frame.undo = [(gpu, self.left[gpu], self.empty[gpu]) for gpu in choice.gpus]
+        frame.marks = self.marks
+        self._take(choice, self.items[len(self.chosen)])
+        return True
+
+    def _take(self, choice: Choice, item: Item) -> None:
+        self._charge(choice, -1)
+        for gpu, claim in zip(choice.gpus, choice.claims, strict=True):
+            self.left[gpu] = _TAKEN if item.exclusive else self.left[gpu] - claim
+            self.empty[gpu] = False
+        if item.rules and choice.gpus:
+            self.marks = self._marked(choice, item)
+        self.chosen.append(choice)
+
+    def _give_back(self, frame: _Frame) -> None:
+        choice = self.chosen.pop()
+        for gpu, left, empty in frame.undo or ():
+            self.left[gpu], self.empty[gpu] = left, empty
+        self.marks = frame.marks or self.marks
+        frame.undo = None
+        self._charge(choice, 1)
+
+    def _charge(self, choice: Choice, sign: int) -> None:
+        """Called while the GPUs of the choice are as they were before it."""
+        if choice.skip is not None:
+            self.budget[choice.skip] += sign
+        self.budget[-2] += sign * choice.is_move
+        self.budget[-1] += sign * sum(self.empty[gpu] for gpu in choice.gpus)
+
+    def _marked(self, choice: Choice, item: Item) -> list[int]:
+        marks = list(self.marks)
+        for number in item.rules:
+            zones = self.ground.rules[number].zones
+            taken = {zones[gpu] for gpu in choice.gpus}
+            for gpu, zone in enumerate(zones):
+                if zone in taken:
+                    marks[gpu] |= 1 << number
+        return marks
+
+    def _obeys(self, item: Item, gpus: tuple[int, ...]) -> bool:
+        for number in item.rules:
+            rule, bit = self.ground.rules[number], 1 << number
+            if not rule.together:
+                if any(self.marks[gpu] & bit for gpu in gpus):
+                    return False
+            elif len({rule.zones[gpu] for gpu in gpus}) > 1 or (
+                not self.marks[gpus[0]] & bit and any(mark & bit for mark in self.marks)
+            ):
+                return False
         return True
 
     def _choices(self, depth: int) -> Iterator[Choice]:
-        """The choices that fit, those that look alike once, in the order of their GPUs where GPUs stand in."""
-        item, alike = self.items[depth], self.alike[depth]
-        tried: set[tuple[Look, ...]] = set()
-        for choice in self._instances(item, depth):
-            if not self._fits(choice, item.exclusive):
+        """The choices within the limits, those that look alike once, the tightest first; leaving out comes last."""
+        item = self.items[depth]
+        found = [*self._single_choices(item, depth), *self._group_choices(item, depth)]
+        if len(found) > 1:
+            sign = -1 if self.spread else 1
+            found.sort(key=lambda each: (each[1].is_move, each[0] * sign, each[1].gpus))
+        for _, choice in found:
+            yield choice
+        if item.skip is not None and self.budget[item.skip] > 0:
+            yield Choice(-1, (), (), skip=item.skip)
+
+    def _single_choices(self, item: Item, depth: int) -> Iterator[tuple[int, Choice]]:
+        classes, by_zone = self.alike.classes[depth], self.alike.by_zone[depth]
+        tried = set()
+        for gpu, claim, option, is_move in item.singles:
+            left = self.left[gpu]
+            if left < claim or not self._is_open(item, gpu) or (is_move and self.budget[-2] < 1):
                 continue
-            looks = tuple((alike[gpu], self.left[gpu], self.empty[gpu]) for gpu in choice.gpus)
-            if looks not in tried:
-                tried.add(looks)
-                yield choice
+            zone = self.zones_left[self.ground.zone_of[gpu]] if by_zone else b""
+            look = (classes[gpu], left, self.empty[gpu], self.marks[gpu], claim, is_move, zone)
+            if look not in tried and (not item.rules or self._obeys(item, (gpu,))):
+                tried.add(look)
+                yield left - claim, Choice(option, (gpu,), (claim,), is_move)
 
-    def _instances(self, item: Item, depth: int) -> Iterator[Choice]:
-        if not any(choice.pools for choice in item.choices):
-            return iter(item.choices)
-        rows = (self._stand_ins(choice, item.exclusive, depth) for choice in item.choices)
-        return merge(*rows, key=lambda choice: choice.gpus)
+    def _is_open(self, item: Item, gpu: int) -> bool:
+        return self.budget[-1] > 0 if self.empty[gpu] else not item.exclusive
 
-    def _stand_ins(self, choice: Choice, exclusive: bool, depth: int) -> Iterator[Choice]:
-        """A choice with every set of GPUs that its pools allow, those that look alike once: the first of them."""
-        needs: dict[Pool, int] = {}
-        claims: dict[Pool, int] = {}
-        pools = choice.pools or tuple((gpu,) for gpu in choice.gpus)
-        for pool, claim in zip(pools, choice.claims, strict=True):
-            needs[pool] = needs.get(pool, 0) + 1
-            claims[pool] = claim
-        alike = self.alike[depth]
-        row = sorted(
-            (gpu, pool, (alike[gpu], self.left[gpu], self.empty[gpu]))
-            for pool, claim in claims.items()
-            for gpu in pool
-            if self.left[gpu] >= claim and (self.empty[gpu] or not exclusive)
-        )
-        for found in self._sets(row, needs):
-            gpus, owners = zip(*found, strict=True)
-            yield Choice(choice.option, gpus, tuple(claims[pool] for pool in owners))
+    def _group_choices(self, item: Item, depth: int) -> Iterator[tuple[int, Choice]]:
+        """Of zones that look alike the first; in a zone, of GPUs that look alike the first."""
+        first_zone: dict[bytes, int] = {}
+        for group, claims, is_move in item.groups:
+            if is_move and self.budget[-2] < 1:
+                continue
+            if first_zone.setdefault(self.zones_left[group.zone], group.zone) != group.zone:
+                continue
+            for gpus, taken in self._sets(item, group, claims, depth):
+                opened = sum(self.empty[gpu] for gpu in gpus)
+                if opened <= self.budget[-1] and (not item.rules or self._obeys(item, gpus)):
+                    rest = sum(self.left[gpu] for gpu in gpus) - sum(taken)
+                    yield rest // len(gpus), Choice(group.option, gpus, taken, is_move)
 
     def _sets(
-        self, row: list[tuple[int, Pool, Look]], needs: dict[Pool, int]
-    ) -> Iterator[tuple[tuple[int, Pool], ...]]:
-        """Sets with that many GPUs of each pool in the order of their GPUs; of GPUs that look alike the first ones."""
-        if not needs:
-            yield ()
-            return
-        row = [each for each in row if each[1] in needs]
-        if any(sum(1 for each in row if each[1] == pool) < count for pool, count in needs.items()):
-            return
-        gpu, pool, look = row[0]
-        fewer = {each: count - (each == pool) for each, count in needs.items() if count > 1 or each != pool}
-        for rest in self._sets(row[1:], fewer):
-            yield ((gpu, pool), *rest)
-        self.steps.spend(len(needs) > 1 or needs[pool] > 1)
-        yield from self._sets([each for each in row if each[1:] != (pool, look)], needs)
+        self, item: Item, group: Group, claims: tuple[int, ...], depth: int
+    ) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
+        """The GPUs in order, with the bytes on each."""
+        parts: list[list[tuple[int, ...]]] = []
+        for pool, count, at in group.pools:
+            parts.append(list(self._subsets(item, pool, count, claims[at], depth)))
+            if not parts[-1]:
+                return
+        self.steps.spend(len(parts) > 1 or group.pools[0][1] > 1)
+        for combination in _products(parts):
+            pairs = sorted(
+                (gpu, claims[at]) for gpus, (_, _, at) in zip(combination, group.pools, strict=True) for gpu in gpus
+            )
+            yield tuple(gpu for gpu, _ in pairs), tuple(claim for _, claim in pairs)
 
-    def _fits(self, choice: Choice, exclusive: bool) -> bool:
-        for gpu, claim in zip(choice.gpus, choice.claims, strict=True):
-            if self.left[gpu] < claim or (exclusive and not self.empty[gpu]):
-                return False
-        return self.most_gpus is None or self._used() + sum(self.empty[gpu] for gpu in choice.gpus) <= self.most_gpus
-
-    def _take(self, choice: Choice, exclusive: bool) -> None:
-        for gpu, claim in zip(choice.gpus, choice.claims, strict=True):
-            self.left[gpu] = _TAKEN if exclusive else self.left[gpu] - claim
-            self.empty[gpu] = False
-        self.chosen.append(choice)
-
-    def _give_back(self, before: list[tuple[int, bool]]) -> None:
-        for gpu, (left, empty) in zip(self.chosen.pop().gpus, before, strict=True):
-            self.left[gpu], self.empty[gpu] = left, empty
-
-    def _used(self) -> int:
-        return len(self.empty) - sum(self.empty)
-
-    def _is_short(self, depth: int) -> bool:
-        """Too few bytes or places for the items from `depth` on: a remnant smaller than every claim is lost."""
-        smallest = self.smallest[depth]
-        usable = self._usable(smallest)
-        if sum(usable) < self.demand[depth]:
-            return True
-        return smallest > 0 and sum(left // smallest for left in usable) < self.places[depth]
-
-    def _usable(self, smallest: int) -> list[int]:
-        if self.most_gpus is None:
-            return [left for left in self.left if left >= smallest]
-        opened = [left for left, empty in zip(self.left, self.empty, strict=True) if left >= smallest and not empty]
-        unopened = sorted((left for left, empty in zip(self.left, self.empty, strict=True) if empty), reverse=True)
-        return opened + [left for left in unopened[: self.most_gpus - self._used()] if left >= smallest]
+    def _subsets(self, item: Item, pool: Pool, count: int, claim: int, depth: int) -> Iterator[tuple[int, ...]]:
+        """That many GPUs of the pool; only how many of each look counts."""
+        classes = self.alike.classes[depth]
+        looks: dict[Look, list[int]] = {}
+        for gpu in pool:
+            if self.left[gpu] >= claim and (self.empty[gpu] or not item.exclusive):
+                look = (classes[gpu], self.left[gpu], self.empty[gpu], self.marks[gpu])
+                looks.setdefault(look, []).append(gpu)
+        return _drawn(list(looks.values()), count, self.steps)
 
     def _state(self, depth: int) -> bytes:
-        """What the GPUs look like to the items from `depth` on, whichever of those that look alike is which."""
-        words = [
-            (alike << 49) | (left + 1) << 1 | empty
-            for alike, left, empty in zip(self.alike[depth], self.left, self.empty, strict=True)
+        """What is left to the items from `depth` on, whichever of the GPUs and zones that look alike is which."""
+        words = self._words(self.alike.classes[depth])
+        if not self.alike.by_zone[depth]:
+            return array("Q", [depth, *self.budget[:-1], *sorted(words)]).tobytes()
+        self.zones_left = [array("Q", sorted([words[gpu] for gpu in zone])).tobytes() for zone in self.ground.zones]
+        return array("Q", [depth, *self.budget[:-1]]).tobytes() + b"".join(sorted(self.zones_left))
+
+    def _words(self, classes: list[int]) -> list[int]:
+        if self.ground.rules:
+            names = self.names
+            classes = [names.setdefault(pair, len(names)) for pair in zip(classes, self.marks, strict=True)]
+        return [
+            alike << 49 | (left + 1) << 1 | empty
+            for alike, left, empty in zip(classes, self.left, self.empty, strict=True)
         ]
-        return array("Q", sorted(words)).tobytes()
 
 
-def _alike_from(items: tuple[Item, ...], gpu_count: int) -> list[list[int]]:
-    """For every depth a number per GPU: equal numbers mean that all items from there on see the two GPUs alike.
-
-    Items that take sets of several GPUs tell all GPUs apart that cannot stand in for each other.
-    """
-    rows = [[0] * gpu_count]
-    later: Item | None = None
-    for item in reversed(items):
-        same = later is not None and item.choices is later.choices
-        rows.append(rows[-1] if same else _refined(rows[-1], item, gpu_count))
-        later = item
-    rows.reverse()
-    return rows
+def _products(parts: list[list[tuple[int, ...]]]) -> Iterator[tuple[tuple[int, ...], ...]]:
+    if not parts:
+        yield ()
+        return
+    for first in parts[0]:
+        for rest in _products(parts[1:]):
+            yield (first, *rest)
 
 
-def _refined(row: list[int], item: Item, gpu_count: int) -> list[int]:
-    looks: dict[int, object]
-    if all(len(choice.gpus) == 1 for choice in item.choices):
-        looks = {gpu: claim for choice in item.choices for gpu, claim in choice.members()}
-    elif all(choice.pools for choice in item.choices):
-        pools = dict.fromkeys(pool for choice in item.choices for pool in choice.pools)
-        looks = {gpu: tuple(pool for pool in pools if gpu in pool) for gpu in range(gpu_count)}
-    else:
-        return list(range(gpu_count))
-    names: dict[tuple[int, object], int] = {}
-    return [names.setdefault((row[gpu], looks.get(gpu)), len(names)) for gpu in range(gpu_count)]
+def _drawn(looks: list[list[int]], count: int, steps: Steps) -> Iterator[tuple[int, ...]]:
+    """Sets of that many, of those that look alike the first ones."""
+    if count == 0:
+        yield ()
+    elif looks and count <= sum(map(len, looks)):
+        for taken in range(min(count, len(looks[0])), -1, -1):
+            for rest in _drawn(looks[1:], count - taken, steps):
+                yield (*looks[0][:taken], *rest)
+            steps.spend()

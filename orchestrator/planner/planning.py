@@ -15,7 +15,6 @@ from orchestrator.planner.candidacy import Candidacy, Ground, problem_of
 from orchestrator.planner.cautions import cautions
 from orchestrator.planner.conflicts import cannot_coexist
 from orchestrator.planner.grants import placements_of
-from orchestrator.planner.packing import LimitReachedError, Steps
 from orchestrator.planner.ports import hand_out_ports
 from orchestrator.planner.problem import Solution
 from orchestrator.planner.reasons import placement_reasons
@@ -33,6 +32,7 @@ from orchestrator.planner.repairs import (
 from orchestrator.planner.search import is_feasible, minimal_conflict, solve
 from orchestrator.planner.seats import listed, seats_of
 from orchestrator.planner.sizing import Leaning
+from orchestrator.planner.steps import LimitReachedError, Steps
 from orchestrator.planner.unpriced import unpriced
 
 _MOST_REPAIRS = 4

@@ -62,6 +62,13 @@ class Option:
     def is_one_set(self) -> bool:
         return all(self.is_bound_to(gpu) for gpu in self.gpus)
 
+    def has(self, gpus: tuple[int, ...]) -> bool:
+        """Whether these GPUs are a set of the option."""
+        pools = self.pools or tuple((each,) for each in self.gpus)
+        return len(set(gpus)) == len(gpus) == len(pools) and all(
+            len(set(pool).intersection(gpus)) == pools.count(pool) for pool in set(pools)
+        )
+
     def placed(self, gpus: tuple[int, ...]) -> Option:
         """One set of the option."""
         if gpus == self.gpus and not self.pools:

@@ -7,10 +7,10 @@ from dataclasses import replace
 from itertools import chain
 
 from orchestrator.planner.candidacy import Candidacy, Ground
-from orchestrator.planner.packing import LimitReachedError
 from orchestrator.planner.problem import Problem, Solution
 from orchestrator.planner.search import is_feasible
 from orchestrator.planner.seats import listed
+from orchestrator.planner.steps import LimitReachedError
 
 _MOST_STEPS = 2_000
 """Nodes per question about a service; past them its line says less."""

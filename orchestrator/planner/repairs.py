@@ -12,10 +12,10 @@ from orchestrator.engine.canonical import canonical_flags
 from orchestrator.engine.sharding_checks import check_sharding
 from orchestrator.planner.candidacy import Candidacy, Ground, problem_of
 from orchestrator.planner.flag_keys import shown_key, with_values
-from orchestrator.planner.packing import LimitReachedError, Steps
 from orchestrator.planner.problem import LEVELS
 from orchestrator.planner.search import is_feasible
 from orchestrator.planner.seats import listed
+from orchestrator.planner.steps import LimitReachedError, Steps
 
 UTILIZATION, LENGTH, TENSOR_PARALLEL = "gpu-memory-utilization", "max-model-len", "tensor-parallel-size"
 

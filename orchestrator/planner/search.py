@@ -1,175 +1,73 @@
 """The exact joint placement and its objective; where there is none, a smallest set that is to blame.
 
-The objective, in this order: (1) every tenant has a place; (2) the interconnect ranks, the heaviest tenant first;
-(3) the largest smallest headroom over all tenants; (4) the fewest GPUs; (5) among equals, the tenant that is hardest to
-place takes the GPUs that come first. Shares are then divided by `division.divide`.
+The objective, in this order: (1) every tenant has a place (`best_set` says what stays where that cannot be); (2) what
+runs stays where it runs: the fewest moves, then the more important ones stay; (3) the interconnect ranks, the most
+important tenant first; (4) the largest smallest headroom over all tenants, each over its weight; (5) the fewest GPUs;
+(6) ties by the order of the GPUs and the names of tenants, never by the order in which tenants are given. Shares are
+then divided by `division.divide`.
 
-Headrooms are real numbers on a finite grid, so (3) is a row of yes-or-no questions ("can everybody have more than
-this?"), each answered exactly by `packing.pack`; the last answer is a proof.
+Every part is a row of yes-or-no questions ("can everybody have more than this?"), each answered exactly by
+`packing.pack`; the last answer is a proof. A question that takes too long is left open, and the solution says how far
+what was reached may be from the best: its gaps.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from math import inf, nextafter
+from math import inf
 
-from orchestrator.planner.division import divide, smallest_headroom
-from orchestrator.planner.packing import Choice, Item, LimitReachedError, Steps, pack
-from orchestrator.planner.problem import Gap, Option, Problem, Score, Solution, Tenant
-
-STEP_LIMIT = 200_000
-"""Nodes until a first placement, and as many to improve it (a few seconds); past it the answer is "not known"."""
-
-_CLOSE = 0.02
-"""Relative width of the interval of headrooms below which the search stops halving and asks for the next value."""
+from orchestrator.planner.division import divide
+from orchestrator.planner.improving import Improving
+from orchestrator.planner.problem import Problem, Rule, Score, Solution, Tenant
+from orchestrator.planner.questions import STEP_LIMIT, Questions, step_limit_for
+from orchestrator.planner.steps import LimitReachedError, Steps, Watch
 
 
 def is_feasible(
-    problem: Problem, step_limit: int = STEP_LIMIT, headroom: float | None = None, *, spent: Steps | None = None
+    problem: Problem,
+    step_limit: int = STEP_LIMIT,
+    headroom: float | None = None,
+    *,
+    spent: Steps | None = None,
+    watch: Watch | None = None,
 ) -> bool:
     """Whether all tenants can be placed at their least levels, or with that headroom. Raises `LimitReachedError`.
 
     What the search takes is added to `spent`.
     """
-    least = -inf if headroom is None else headroom
-    steps = Steps(step_limit)
+    steps = Steps(step_limit_for(problem, step_limit), watch=watch)
+    questions = Questions(problem, steps)
     try:
-        return _pack(problem.tenants, problem.free, least, steps) is not None
+        return questions.ask(questions.everybody, -inf if headroom is None else headroom) is not None
     finally:
         if spent is not None:
             spent.taken += steps.taken
 
 
-def solve(problem: Problem, step_limit: int = STEP_LIMIT) -> Solution | None:
+def solve(problem: Problem, step_limit: int = STEP_LIMIT, watch: Watch | None = None) -> Solution | None:
     """The best placement, or None when there is provably none.
 
-    Raises `LimitReachedError` when not even a first placement was found; a limit reached later gives the best placement
-    so far with `proven` False.
+    Raises `LimitReachedError` when not even a first placement was found; a limit reached later, or a `watch` that says
+    stop, gives the best placement so far with its gaps.
     """
-    first = _pack(problem.tenants, problem.free, -inf, Steps(step_limit))
+    limit = step_limit_for(problem, step_limit)
+    questions = Questions(problem, Steps(limit, watch=watch))
+    first = questions.ask(questions.everybody)
     if first is None:
         return None
-    improving = _Improving(problem.tenants, problem.free, first, Steps(step_limit))
-    proven = True
-    try:
-        improving.interconnect()
-        improving.headroom()
-        improving.gpu_count()
-    except LimitReachedError:
-        proven = False
-    levels = divide(improving.best, problem.free)
-    score = Score.of(problem.tenants, improving.best, levels)
-    gaps = () if proven else (Gap(part="smallest_headroom", reached=0.0, bound=inf),)
-    return Solution(options=improving.best, levels=levels, score=score, gaps=gaps, steps=improving.steps.taken)
+    questions.steps.limit += limit
+    improving = Improving(questions, first, step_limit)
+    improving.run()
+    options = questions.as_given(improving.best)
+    levels = divide(options, problem.free)
+    score = Score.of(problem.tenants, options, levels)
+    return Solution(
+        options=options, levels=levels, score=score, gaps=tuple(improving.gaps), steps=questions.steps.taken
+    )
 
 
-@dataclass(slots=True)
-class _Improving:
-    """A placement on its way to the best one; every method settles one part of the objective."""
-
-    tenants: tuple[Tenant, ...]
-    free: tuple[int, ...]
-    best: tuple[Option, ...]
-    steps: Steps
-    floor: float = -inf
-    """The headroom that everybody is known to be able to have at once."""
-
-    def interconnect(self) -> None:
-        """Heaviest tenant first: the best rank that leaves room for everybody; worse and better ones are struck out."""
-        order = sorted(range(len(self.tenants)), key=lambda number: (-self.tenants[number].weight, number))
-        for number in order:
-            ranks = sorted({option.rank for option in self.tenants[number].options})
-            for rank in ranks:
-                if rank == self.best[number].rank:
-                    self.tenants = self._only_rank(number, rank)
-                    break
-                narrowed = self._only_rank(number, rank)
-                found = self._ask(narrowed, -inf)
-                if found is not None:
-                    self.tenants, self.best = narrowed, found
-                    break
-
-    def _only_rank(self, number: int, rank: tuple[int, ...]) -> tuple[Tenant, ...]:
-        tenant = self.tenants[number]
-        kept = replace(tenant, options=tuple(option for option in tenant.options if option.rank == rank))
-        return (*self.tenants[:number], kept, *self.tenants[number + 1 :])
-
-    def headroom(self) -> None:
-        """Raises `floor` until no placement gives everybody more."""
-        self.floor = smallest_headroom(self.best, self.free)
-        roof = self._roof()
-        while self.floor < roof:
-            wide = roof - self.floor > _CLOSE * max(1.0, abs(roof))
-            wanted = (self.floor + roof) / 2 if wide else nextafter(self.floor, inf)
-            found = self._ask(self.tenants, wanted)
-            if found is not None:
-                self.best, self.floor = found, smallest_headroom(found, self.free)
-            elif wide:
-                roof = wanted
-            else:
-                return
-
-    def _roof(self) -> float:
-        """Nobody can have more than alone on the best GPUs."""
-        return min((self._alone(tenant) for tenant in self.tenants), default=0.0)
-
-    def _alone(self, tenant: Tenant) -> float:
-        return max(option.headroom(divide((option,), self.free)[0]) for option in tenant.options if self._fits(option))
-
-    def _fits(self, option: Option) -> bool:
-        claims = option.claims(option.least)
-        return all(claim <= self.free[gpu] for gpu, claim in zip(option.gpus, claims, strict=True))
-
-    def gpu_count(self) -> None:
-        """The fewest GPUs that still give everybody `floor`, and the first such placement in the order of ties."""
-        most = len({gpu for option in self.best for gpu in option.gpus})
-        for count in range(self._fewest(), most + 1):
-            found = self._ask(self.tenants, self.floor, count)
-            if found is not None:
-                self.best = found
-                return
-
-    def _fewest(self) -> int:
-        return max((min(len(option.gpus) for option in tenant.options) for tenant in self.tenants), default=0)
-
-    def _ask(self, tenants: tuple[Tenant, ...], headroom: float, most: int | None = None) -> tuple[Option, ...] | None:
-        return _pack(tenants, self.free, headroom, self.steps, most)
-
-
-def _pack(
-    tenants: tuple[Tenant, ...], free: tuple[int, ...], headroom: float, steps: Steps, most: int | None = None
-) -> tuple[Option, ...] | None:
-    items = _items(tenants, free, headroom)
-    chosen = pack(items, free, steps, most)
-    if chosen is None:
-        return None
-    return tuple(tenant.options[number].placed(gpus) for tenant, (number, gpus) in zip(tenants, chosen, strict=True))
-
-
-def _items(tenants: tuple[Tenant, ...], free: tuple[int, ...], headroom: float) -> tuple[Item, ...]:
-    """Beside the tenants; those with the same options get the same choices."""
-    choices: dict[int, tuple[Choice, ...]] = {}
-    for tenant in tenants:
-        if id(tenant.options) not in choices:
-            choices[id(tenant.options)] = tuple(_choices(tenant, free, headroom))
-    return tuple(Item(choices[id(tenant.options)], tenant.exclusive) for tenant in tenants)
-
-
-def _choices(tenant: Tenant, free: tuple[int, ...], headroom: float) -> Iterator[Choice]:
-    """The options that give that headroom, at the claims that it takes."""
-    claims_of: dict[tuple[object, ...], tuple[int, ...] | None] = {}
-    for number, option in enumerate(tenant.options):
-        kind = (option.shares, option.least, option.ceiling)
-        if kind not in claims_of:
-            level = option.level_for(headroom)
-            claims_of[kind] = None if level is None else option.claims(level)
-        claims = claims_of[kind]
-        if claims is not None and all(claim <= free[gpu] for gpu, claim in zip(option.gpus, claims, strict=True)):
-            yield Choice(number, option.gpus, claims, option.pools)
-
-
-def minimal_conflict(problem: Problem, step_limit: int = STEP_LIMIT) -> Conflict | None:
+def minimal_conflict(problem: Problem, step_limit: int = STEP_LIMIT, watch: Watch | None = None) -> Conflict | None:
     """Tenants that cannot coexist though every proper subset of them can; None when all can coexist.
 
     One tenant after the other, from the last, is left out for good where the rest still cannot coexist. As leaving
@@ -177,15 +75,15 @@ def minimal_conflict(problem: Problem, step_limit: int = STEP_LIMIT) -> Conflict
     equal tenants all are needed when one is. All questions share the steps. Raises `LimitReachedError` when not even
     the first was answered; a limit reached later gives the smallest conflict so far with `minimal` False.
     """
-    steps = Steps(step_limit)
-    if _pack(problem.tenants, problem.free, -inf, steps) is not None:
+    steps = Steps(step_limit_for(problem, step_limit), watch=watch)
+    if _fit_together(problem, problem.tenants, steps):
         return None
     rest, needed = list(problem.tenants), list[Tenant]()
     try:
         while rest:
-            count = _fewest_in_the_way(rest, needed, problem.free, steps)
+            count = _fewest_in_the_way(problem, rest, needed, steps)
             culprit = rest[count - 1] if count else None
-            same = [each for each in rest[:count] if culprit is not None and _are_equal(each, culprit)]
+            same = [each for each in rest[:count] if culprit is not None and _are_equal(each, culprit, problem.rules)]
             needed.extend(same)
             rest = [each for each in rest[:count] if each not in same]
     except LimitReachedError:
@@ -206,17 +104,23 @@ def _conflict(problem: Problem, members: list[Tenant], *, minimal: bool) -> Conf
     return Conflict(names=tuple(each.name for each in problem.tenants if each.name in names), minimal=minimal)
 
 
-def _are_equal(one: Tenant, other: Tenant) -> bool:
-    return one.options is other.options and one.exclusive == other.exclusive
+def _are_equal(one: Tenant, other: Tenant, rules: tuple[Rule, ...]) -> bool:
+    ruled = any(each.name in rule.members for each in (one, other) for rule in rules)
+    return one.options is other.options and one.exclusive == other.exclusive and not ruled
 
 
-def _fewest_in_the_way(rest: list[Tenant], needed: list[Tenant], free: tuple[int, ...], steps: Steps) -> int:
+def _fewest_in_the_way(problem: Problem, rest: list[Tenant], needed: list[Tenant], steps: Steps) -> int:
     """How many of `rest`, from the first, cannot coexist with the needed ones; all of them together cannot."""
     low, high = 0, len(rest)
     while low < high:
         middle = (low + high) // 2
-        if _pack((*rest[:middle], *needed), free, -inf, steps) is None:
-            high = middle
-        else:
+        if _fit_together(problem, (*rest[:middle], *needed), steps):
             low = middle + 1
+        else:
+            high = middle
     return low
+
+
+def _fit_together(problem: Problem, tenants: Iterable[Tenant], steps: Steps) -> bool:
+    questions = Questions(replace(problem, tenants=tuple(tenants)), steps)
+    return questions.ask(questions.everybody) is not None

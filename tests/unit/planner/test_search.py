@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from orchestrator.planner.division import divide
-from orchestrator.planner.packing import LimitReachedError
 from orchestrator.planner.problem import Option, Problem, Share, Tenant
 from orchestrator.planner.search import Conflict, is_feasible, minimal_conflict, solve
+from orchestrator.planner.steps import LimitReachedError
 
 
 def share(inside: int = 0, required: int = 100) -> Share:
