@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from math import inf
 
-from orchestrator.planner.problem import Option
+from orchestrator.planner.problem import LEVELS, Option
 
 _CLOSE = 1e-3
 """Relative width of the interval of the common headroom below which single steps finish the work."""
@@ -82,21 +82,17 @@ class _Vessel:
     def _leap(self) -> None:
         """Brings everybody who rises close below the largest common headroom: steps that would all succeed, at once."""
         low, high = min(self._headrooms()), self._common_ceiling()
-        if self._accepts(high):
+        most = self._raised(high)
+        if self._fits(most):
+            self.levels[:] = most
             return
         while high - low > _CLOSE * max(1.0, abs(high)):
             middle = (low + high) / 2
-            if self._accepts(middle):
-                low = middle
+            raised = self._raised(middle, most)
+            if self._fits(raised):
+                low, self.levels[:] = middle, raised
             else:
-                high = middle
-
-    def _accepts(self, headroom: float) -> bool:
-        raised = self._raised(headroom)
-        if not self._fits(raised):
-            return False
-        self.levels[:] = raised
-        return True
+                high, most = middle, raised
 
     def _headrooms(self) -> list[float]:
         return [self.options[number].headroom(self.levels[number]) for number in self.rising]
@@ -104,10 +100,12 @@ class _Vessel:
     def _common_ceiling(self) -> float:
         return min(self.options[number].headroom(self.options[number].ceiling) for number in self.rising)
 
-    def _raised(self, headroom: float) -> list[int]:
+    def _raised(self, headroom: float, most: list[int] | None = None) -> list[int]:
+        """The levels at that headroom, which are not above `most`."""
         result = list(self.levels)
         for number in self.rising:
-            result[number] = max(result[number], self.options[number].level_for(headroom) or 0)
+            below = LEVELS if most is None else most[number]
+            result[number] = self.options[number].level_for(headroom, result[number], below) or result[number]
         return result
 
     def _fits(self, levels: list[int]) -> bool:

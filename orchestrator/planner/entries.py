@@ -81,13 +81,14 @@ class Entries:
             else:
                 groups.append(Group(number, kind, tuple(_pools(option)), self.ground.zone_of[option.gpus[0]]))
         looks = _looks(self.ground, singles, groups)
+        in_zones = _zone_looks(self.ground, groups, looks) if len(self.ground.zones) < len(looks) else looks
         return Entry(
             kinds=tuple(kinds),
             tolls=tuple(kind_tolls),
             singles=tuple(singles),
             groups=tuple(groups),
             looks=tuple(map(self._number, looks)),
-            zone_looks=tuple(map(self._number, _zone_looks(self.ground, groups, looks))),
+            zone_looks=tuple(map(self._number, in_zones)),
         )
 
     def _number(self, look: object) -> int:

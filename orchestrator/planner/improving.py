@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 from itertools import chain
 from math import inf, nextafter
 
-from orchestrator.planner.division import divide, smallest_headroom
+from orchestrator.planner.division import smallest_headroom
+from orchestrator.planner.entries import Entry
 from orchestrator.planner.items import fewest_gpus
 from orchestrator.planner.packing import Limits
 from orchestrator.planner.problem import Gap, Option, Tenant
@@ -206,18 +207,18 @@ class Improving:
 
     def _roof(self) -> float:
         """Nobody can have more than alone on the best GPUs."""
-        known: dict[int, float] = {}
-        for each in self.struck:
-            if id(each.options) not in known:
-                known[id(each.options)] = max(self._alone(option) for option in each.options)
-        return min(known.values(), default=self.floor)
+        entries = {id(each.options): self.questions.entries.entry(each.options) for each in self.struck}
+        return min((self._alone(entry) for entry in entries.values()), default=self.floor)
 
-    def _alone(self, option: Option) -> float:
+    def _alone(self, entry: Entry) -> float:
         free = self.questions.problem.free
-        claims = option.claims(option.least)
-        if any(claim > free[gpu] for gpu, claim in zip(option.gpus, claims, strict=True)):
-            return -inf
-        return option.headroom(divide((option,), free)[0])
+        alone: set[tuple[int, tuple[int, ...]]] = {(kind, (free[gpu],)) for gpu, kind, _ in entry.singles}
+        for group in entry.groups:
+            claimed = {at: free[pool[0]] for pool, _, at in group.pools}
+            option = entry.kinds[group.kind]
+            alone.add((group.kind, tuple(claimed.get(at, max(free)) for at in range(len(option.shares)))))
+        levels = ((entry.kinds[kind], entry.kinds[kind].highest(row)) for kind, row in alone)
+        return max((option.headroom(level) for option, level in levels if level is not None), default=-inf)
 
     def gpu_count(self) -> None:
         """The fewest GPUs that still give everybody `floor`."""

@@ -6,6 +6,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from math import inf
+from operator import gt
 
 LEVELS = 1000
 """A share of a GPU is a whole number of thousandths of it: the grid of gpu-memory-utilization."""
@@ -108,16 +109,28 @@ class Option:
     @property
     def is_uniform(self) -> bool:
         """One kind of share on all GPUs of the set."""
-        return all(share is self.shares[0] for share in self.shares)
+        return len(self.shares) == 1 or all(share is self.shares[0] for share in self.shares)
 
     def claims(self, level: int) -> tuple[int, ...]:
         """Bytes on each GPU of the set."""
         return tuple(share.claim(level) for share in self.shares)
 
-    def level_for(self, headroom: float) -> int | None:
-        """The least level that gives that headroom, or None when the ceiling does not."""
+    def highest(self, free: tuple[int, ...]) -> int | None:
+        """The greatest level with so many bytes free on each GPU of the set, where there is one."""
         levels = range(self.least, self.ceiling + 1)
-        place = 0 if headroom == -inf else bisect_left(levels, headroom, key=self.headroom)
+        fitting = bisect_left(levels, True, key=lambda level: any(map(gt, self.claims(level), free)))
+        return levels[fitting - 1] if fitting else None
+
+    def level_for(self, headroom: float, above: int = 0, below: int = LEVELS) -> int | None:
+        """The least level that gives that headroom, or None when the ceiling does not.
+
+        `above` and `below` are known to be no more and no less than it.
+        """
+        if headroom == -inf:
+            return self.least if self.least <= self.ceiling else None
+        levels = range(max(self.least, above), min(self.ceiling, below) + 1)
+        key = self.shares[0].headroom if self.headroom_weight == 1.0 and self.is_uniform else self.headroom
+        place = bisect_left(levels, headroom, key=key)
         return levels[place] if place < len(levels) else None
 
 
