@@ -63,9 +63,8 @@ class Improving:
         spread: bool = False,
     ) -> Answer:
         whole = self.questions.steps
-        dives = 1 if spread else 3
-        dive = dives * len(struck) * (1 + len(self.questions.problem.free) // 8)
-        most = dive if spread else self.step_limit // _PER_QUESTION + dive
+        dives = 2 * (len(struck) + 1) * (1 + len(self.questions.problem.free) // 8)
+        most = dives if spread else self.step_limit // _PER_QUESTION + dives
         try:
             steps = whole.at_most(most)
             limits = Limits(gpus=gpus, moves=moves)
@@ -182,11 +181,14 @@ class Improving:
         self.floor = smallest_headroom(self.best, free)
         self._take_if_better(self._ask(self.struck, spread=True))
         bound = self._roof()
-        roof = bound
+        roof, asked = bound, False
         while self.floor < roof:
             wide = roof - self.floor > _CLOSE * max(1.0, abs(roof))
             wanted = (self.floor + roof) / 2 if wide else nextafter(self.floor, inf)
+            if not asked:
+                wanted = roof
             answer = self._ask(self.struck, wanted)
+            wide, asked = wide or not asked, True
             if answer.found is not None:
                 self._take_if_better(answer)
                 self._tell("smallest_headroom")
