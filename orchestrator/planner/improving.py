@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from itertools import chain
 from math import inf, nextafter
 
 from orchestrator.planner.division import smallest_headroom
@@ -12,7 +11,7 @@ from orchestrator.planner.entries import Entry
 from orchestrator.planner.items import fewest_gpus
 from orchestrator.planner.packing import Limits
 from orchestrator.planner.problem import Gap, Option, Tenant
-from orchestrator.planner.questions import Answer, Questions, Struck
+from orchestrator.planner.questions import Answer, Questions, Struck, with_home
 from orchestrator.planner.steps import LimitReachedError, Progress
 
 _PER_QUESTION = 8
@@ -75,7 +74,7 @@ class Improving:
     def moves(self) -> None:
         """The fewest who move; of equals, those who are more important stay."""
         tenants = self.questions.tenants
-        homes = tuple(map(_with_home, tenants))
+        homes = tuple(map(with_home, tenants))
         row = [number for number, home in enumerate(homes) if home.moves]
         row.sort(key=lambda number: tenants[number].importance)
         if not row:
@@ -246,16 +245,6 @@ def _ranks(struck: Struck) -> list[tuple[int, ...]]:
 
 def _is_home(tenant: Tenant, option: Option) -> bool:
     return tenant.current is not None and frozenset(tenant.current) == frozenset(option.gpus)
-
-
-def _with_home(tenant: Tenant) -> Struck:
-    """Where the tenant may stay where it runs: that first, then everything else, which counts as a move."""
-    current = tenant.current
-    homes = () if current is None else tuple(each.placed(current) for each in tenant.options if each.has(current))
-    if current is None or not homes:
-        return Struck(tenant, tenant.options)
-    away = tuple(chain.from_iterable(each.apart_from(current) for each in tenant.options))
-    return Struck(tenant, (*homes, *away), (False,) * len(homes) + (True,) * len(away))
 
 
 def _only(struck: Struck, *, moves: bool) -> Struck:

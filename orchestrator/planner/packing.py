@@ -194,16 +194,16 @@ class _Search:
         return True
 
     def _choices(self, depth: int) -> Iterator[Choice]:
-        """The choices within the limits, those that look alike once, the tightest first; leaving out comes last."""
+        """The choices within the limits, those that look alike once, the tightest first, after leaving it out."""
         item = self.items[depth]
+        if item.skip is not None and self.budget[item.skip] > 0:
+            yield Choice(-1, (), (), skip=item.skip)
         found = [*self._single_choices(item, depth), *self._group_choices(item, depth)]
         if len(found) > 1:
             sign = -1 if self.spread else 1
             found.sort(key=lambda each: (each[1].is_move, each[0] * sign, each[1].gpus))
         for _, choice in found:
             yield choice
-        if item.skip is not None and self.budget[item.skip] > 0:
-            yield Choice(-1, (), (), skip=item.skip)
 
     def _single_choices(self, item: Item, depth: int) -> Iterator[tuple[int, Choice]]:
         classes, by_zone = self.alike.classes[depth], self.alike.by_zone[depth]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from math import inf
 
 from orchestrator.planner.entries import Entries, ground_of
@@ -36,11 +37,15 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Struck:
-    """A tenant with the options that it still has; `moves` beside them where it matters that they are moves."""
+    """A tenant with the options that it still has; `moves` beside them where it matters that they are moves.
+
+    `skip` is the number of the budget that leaving it out draws from, where it may be left out.
+    """
 
     tenant: Tenant
     options: tuple[Option, ...]
     moves: tuple[bool, ...] = ()
+    skip: int | None = None
 
 
 @dataclass(slots=True)
@@ -51,7 +56,7 @@ class Questions:
     steps: Steps
     tenants: tuple[Tenant, ...] = field(init=False)
     entries: Entries = field(init=False)
-    rules: tuple[frozenset[int], ...] = field(init=False)
+    rules: dict[str, frozenset[int]] = field(init=False)
     by_rank: dict[tuple[int, tuple[int, ...]], tuple[Option, ...]] = field(init=False, default_factory=dict)
     kept: list[tuple[Option, ...]] = field(init=False, default_factory=list)
     """Rows of options that are known by their identity, so that they live as long."""
@@ -66,9 +71,10 @@ class Questions:
         )
         self.entries = Entries(ground_of(self.tenants, self.problem.free, self.problem.rules))
         numbered = tuple(enumerate(self.problem.rules))
-        self.rules = tuple(
-            frozenset(number for number, rule in numbered if tenant.name in rule.members) for tenant in self.tenants
-        )
+        self.rules = {
+            tenant.name: frozenset(number for number, rule in numbered if tenant.name in rule.members)
+            for tenant in self.tenants
+        }
 
     @property
     def everybody(self) -> tuple[Struck, ...]:
@@ -86,11 +92,13 @@ class Questions:
         """Beside them; equal tenants get equal items."""
         made: dict[object, Item] = {}
         result = []
-        for each, rules in zip(struck, self.rules, strict=True):
-            key = (id(each.options), each.moves, each.tenant.exclusive, rules)
+        for each in struck:
+            alone, rules = each.tenant.exclusive, self.rules[each.tenant.name]
+            key = (id(each.options), each.moves, alone, rules, each.skip)
             if key not in made:
                 entry = self.entries.entry(each.options, each.moves)
-                made[key] = item_of(entry, self.problem.free, headroom, exclusive=each.tenant.exclusive, rules=rules)
+                free = self.problem.free
+                made[key] = item_of(entry, free, headroom, exclusive=alone, rules=rules, skip=each.skip)
             result.append(made[key])
         return tuple(result)
 
@@ -103,10 +111,16 @@ class Questions:
         steps: Steps | None = None,
         spread: bool = False,
     ) -> tuple[Option, ...] | None:
-        """Whether all can be placed so that everybody has that headroom. Raises `LimitReachedError`."""
+        """Where all can be placed so that everybody has that headroom. Raises `LimitReachedError`."""
         items = self.items(struck, headroom)
-        ground = self.entries.ground
-        found = pack(items, ground, steps or self.steps, limits or Limits(), spread=spread)
+        found = pack(items, self.entries.ground, steps or self.steps, limits or Limits(), spread=spread)
+        return None if found is None else tuple(each for each in _options(struck, found) if each is not None)
+
+    def ask_some(
+        self, struck: tuple[Struck, ...], skips: tuple[int, ...], steps: Steps
+    ) -> tuple[Option | None, ...] | None:
+        """Where they can be placed if so many of each budget are left out: those have None."""
+        found = pack(self.items(struck, -inf), self.entries.ground, steps, Limits(skips=skips))
         return None if found is None else _options(struck, found)
 
     def as_given(self, row: tuple[Option, ...]) -> tuple[Option, ...]:
@@ -115,6 +129,16 @@ class Questions:
         return tuple(by_name[tenant.name] for tenant in self.problem.tenants)
 
 
-def _options(struck: tuple[Struck, ...], found: Packing) -> tuple[Option, ...]:
+def _options(struck: tuple[Struck, ...], found: Packing) -> tuple[Option | None, ...]:
     pairs = zip(struck, found, strict=True)
-    return tuple(each.options[place[0]].placed(place[1]) for each, place in pairs if place is not None)
+    return tuple(None if place is None else each.options[place[0]].placed(place[1]) for each, place in pairs)
+
+
+def with_home(tenant: Tenant) -> Struck:
+    """Where the tenant may stay where it runs: that first, then everything else, which counts as a move."""
+    current = tenant.current
+    homes = () if current is None else tuple(each.placed(current) for each in tenant.options if each.has(current))
+    if current is None or not homes:
+        return Struck(tenant, tenant.options)
+    away = tuple(chain.from_iterable(each.apart_from(current) for each in tenant.options))
+    return Struck(tenant, (*homes, *away), (False,) * len(homes) + (True,) * len(away))
