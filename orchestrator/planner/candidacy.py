@@ -73,7 +73,13 @@ class Candidacy:
     def tenant(self) -> Tenant:
         """The service as the search sees it."""
         lightest = min((sum(option.claims(option.least)) for option in self.options), default=0)
-        return Tenant(name=self.name, options=self.options, exclusive=self.alone, weight=lightest)
+        return Tenant(
+            name=self.name,
+            options=self.options,
+            exclusive=self.alone,
+            weight=lightest,
+            priority=self.profile.priority,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
