@@ -6,12 +6,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from math import inf
+from typing import TypeVar
 
 from orchestrator.planner.entries import Entries, ground_of
 from orchestrator.planner.items import Item, item_of
 from orchestrator.planner.packing import Limits, Packing, pack
 from orchestrator.planner.problem import Option, Problem, Tenant
 from orchestrator.planner.steps import Steps
+
+T = TypeVar("T")
 
 STEP_LIMIT = 200_000
 """Steps until a first placement, and as many to improve it (a few seconds); past it the answer is "not known"."""
@@ -123,9 +126,9 @@ class Questions:
         found = pack(self.items(struck, -inf), self.entries.ground, steps, Limits(skips=skips))
         return None if found is None else _options(struck, found)
 
-    def as_given(self, row: tuple[Option, ...]) -> tuple[Option, ...]:
-        """From the order of names to that of the problem."""
-        by_name = {tenant.name: option for tenant, option in zip(self.tenants, row, strict=True)}
+    def as_given(self, row: tuple[T, ...]) -> tuple[T, ...]:
+        """What stands beside the tenants, from the order of names to that of the problem."""
+        by_name = {tenant.name: each for tenant, each in zip(self.tenants, row, strict=True)}
         return tuple(by_name[tenant.name] for tenant in self.problem.tenants)
 
 

@@ -60,7 +60,7 @@ def solve(problem: Problem, step_limit: int = STEP_LIMIT, watch: Watch | None = 
     improving = Improving(questions, first, step_limit)
     improving.run()
     options = questions.as_given(improving.best)
-    levels = divide(options, problem.free)
+    levels = questions.as_given(divide(improving.best, problem.free))
     score = Score.of(problem.tenants, options, levels)
     return Solution(
         options=options, levels=levels, score=score, gaps=tuple(improving.gaps), steps=questions.steps.taken
@@ -106,7 +106,7 @@ def _conflict(problem: Problem, members: list[Tenant], *, minimal: bool) -> Conf
 
 def _are_equal(one: Tenant, other: Tenant, rules: tuple[Rule, ...]) -> bool:
     ruled = any(each.name in rule.members for each in (one, other) for rule in rules)
-    return one.options is other.options and one.exclusive == other.exclusive and not ruled
+    return one is other or (one.options is other.options and one.exclusive == other.exclusive and not ruled)
 
 
 def _fewest_in_the_way(problem: Problem, rest: list[Tenant], needed: list[Tenant], steps: Steps) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import combinations, product
 from random import Random
 from typing import Any
@@ -12,27 +12,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator.planner.problem import Option, Problem, Share, Solution, Tenant
+from orchestrator.planner.best_set import best_set
+from orchestrator.planner.problem import Option, Problem, Solution, Tenant
+from orchestrator.planner.runners_up import runners_up
 from orchestrator.planner.search import is_feasible, minimal_conflict, solve
+from tests.properties.instances import Line, instance, spelt_out
 
 Levels = tuple[int, ...]
 Objective = tuple[tuple[tuple[int, ...], ...], float, int]
-
-
-@dataclass(frozen=True)
-class Line:
-    """Claims and headrooms that grow on a straight line."""
-
-    slope: int
-    base: int
-    inside: int
-    required: int
-
-    def share(self) -> Share:
-        return Share(
-            claim=lambda level: self.slope * level + self.base,
-            headroom=lambda level: (self.slope * level - self.inside) / self.required,
-        )
 
 
 def random_problem(seed: int) -> Problem:
@@ -251,3 +238,117 @@ def test_the_order_of_gpus_changes_nothing_that_counts(seed: int, random: Random
     assert (one is None) == (other is None)
     if one is not None and other is not None:
         assert objective(problem, one) == objective(renamed, other)
+
+
+@settings(max_examples=150, deadline=None)
+@given(seeds, st.randoms(use_true_random=False))
+def test_the_order_of_tenants_and_of_rules_changes_nothing(seed: int, random: Random) -> None:
+    problem = instance(seed)
+    tenants, rules = list(problem.tenants), list(problem.rules)
+    random.shuffle(tenants)
+    random.shuffle(rules)
+    one, other = best_set(problem), best_set(replace(problem, tenants=tuple(tenants), rules=tuple(rules)))
+    assert set(one.left_out) == set(other.left_out)
+    assert one.solution.score == other.solution.score
+    names = [tenant.name for tenant in tenants if tenant.name in one.kept]
+    assert dict(zip(one.kept, placed(one.solution), strict=True)) == dict(
+        zip(names, placed(other.solution), strict=True)
+    )
+
+
+def placed(solution: Solution) -> list[tuple[tuple[int, ...], int]]:
+    return [(option.gpus, level) for option, level in zip(solution.options, solution.levels, strict=True)]
+
+
+@settings(max_examples=150, deadline=None)
+@given(seeds)
+def test_a_constraint_less_never_makes_it_impossible_and_never_worse(seed: int) -> None:
+    problem = instance(seed)
+    best = solve(problem)
+    for looser in with_one_constraint_less(problem):
+        found = solve(looser)
+        assert best is None or (found is not None and found.score.key <= best.score.key)
+
+
+def with_one_constraint_less(problem: Problem) -> Iterator[Problem]:
+    """A rule less, one who need not be alone, and one who may have more."""
+    for rule in problem.rules:
+        yield replace(problem, rules=tuple(each for each in problem.rules if each is not rule))
+    for number, tenant in enumerate(problem.tenants):
+        before, after = problem.tenants[:number], problem.tenants[number + 1 :]
+        if tenant.exclusive:
+            yield replace(problem, tenants=(*before, replace(tenant, exclusive=False), *after))
+        wider = tuple(replace(option, ceiling=option.ceiling + 1) for option in tenant.options)
+        yield replace(problem, tenants=(*before, replace(tenant, options=wider), *after))
+
+
+@settings(max_examples=150, deadline=None)
+@given(seeds, st.integers(min_value=0, max_value=40))
+def test_a_gpu_more_never_makes_the_objective_worse(seed: int, free: int) -> None:
+    problem = instance(seed)
+    gpu = len(problem.free)
+    bigger = replace(
+        problem,
+        tenants=tuple(replace(each, options=(*each.options, *_on_new_gpu(each, gpu))) for each in problem.tenants),
+        free=(*problem.free, free),
+        rules=tuple(replace(rule, zones=(*rule.zones, gpu)) for rule in problem.rules),
+    )
+    before, after = best_set(problem), best_set(bigger)
+    assert left_out_counts(bigger, after.left_out) <= left_out_counts(problem, before.left_out)
+    if set(before.left_out) == set(after.left_out):
+        assert after.solution.score.key <= before.solution.score.key
+
+
+def left_out_counts(problem: Problem, names: tuple[str, ...]) -> list[int]:
+    """How many of each priority, the highest first."""
+    rows = {tenant.name: tenant.priority for tenant in problem.tenants}
+    return [sum(rows[name] == priority for name in names) for priority in (2, 1, 0)]
+
+
+@pytest.mark.parametrize("block", range(4))
+def test_a_minimal_conflict_of_ruled_tenants_is_one_and_is_minimal(block: int) -> None:
+    conflicts = 0
+    for seed in range(20_000 + block * 60, 20_000 + block * 60 + 60):
+        problem = instance(seed)
+        found = minimal_conflict(problem)
+        assert (found is None) == is_feasible(problem)
+        if found is not None:
+            conflicts += 1
+            core = problem.only(found.names)
+            assert not is_feasible(core)
+            assert all(is_feasible(core.without(frozenset({name}))) for name in found.names)
+    assert conflicts > 5
+
+
+@pytest.mark.parametrize("block", range(3))
+def test_runners_up_are_the_best_of_all_other_placements(block: int) -> None:
+    compared = 0
+    for seed in range(30_000 + block * 40, 30_000 + block * 40 + 40):
+        problem = instance(seed)
+        best = solve(problem)
+        if best is None or len(problem.tenants) > 3:
+            continue
+        found = runners_up(problem, best)
+        assert found.proven
+        keys = [each.score.key for each in found.solutions]
+        sets = [tuple(option.gpus for option in each.options) for each in (best, *found.solutions)]
+        assert keys == sorted(keys)
+        assert len(set(sets)) == len(sets)
+        everything = sorted({key for key, _ in keys_by_counting(problem)})
+        assert set(keys) <= set(everything)
+        better = {key for key in everything if keys and best.score.key < key < keys[-1]}
+        assert better <= set(keys), seed
+        if len(keys) < 3:
+            assert set(everything) == {best.score.key, *keys}
+        compared += len(keys)
+    assert compared > 15
+
+
+def keys_by_counting(problem: Problem) -> Iterator[tuple[Any, tuple[tuple[int, ...], ...]]]:
+    """The best key of every way to give the tenants GPUs, each way solved by itself."""
+    for options in product(*(spelt_out(tenant) for tenant in problem.tenants)):
+        pairs = zip(problem.tenants, options, strict=True)
+        fixed = replace(problem, tenants=tuple(replace(tenant, options=(option,)) for tenant, option in pairs))
+        solution = solve(fixed)
+        if solution is not None:
+            yield solution.score.key, tuple(option.gpus for option in options)
