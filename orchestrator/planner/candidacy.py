@@ -23,6 +23,7 @@ from orchestrator.planner.problem import Option, Problem, Tenant
 from orchestrator.planner.questions import STEP_LIMIT
 from orchestrator.planner.seats import Seat
 from orchestrator.planner.sizing import Leaning, Size, size_on
+from orchestrator.planner.steps import Watch
 
 MOST_SETS = 20_000
 """Sets of GPUs per service that are looked at; more are never cut in silence, the service is refused instead."""
@@ -86,13 +87,14 @@ class Candidacy:
 class Ground:
     """What every service is assessed on: the GPUs, the release and the image of the deployment.
 
-    `step_limit` bounds a search, in nodes; past it the answer is "not known".
+    `step_limit` bounds a search, in nodes; past it, or when `watch` says stop, the answer is "not known".
     """
 
     seats: tuple[Seat, ...]
     release: Release
     image: str | None
     step_limit: int = STEP_LIMIT
+    watch: Watch | None = None
     known: dict[object, list[Candidacy]] = field(init=False, default_factory=dict, compare=False, repr=False)
     """What was assessed already: services that are alike but for their names have the same options."""
 

@@ -32,7 +32,7 @@ from orchestrator.planner.repairs import (
 from orchestrator.planner.search import is_feasible, minimal_conflict, solve
 from orchestrator.planner.seats import listed, seats_of
 from orchestrator.planner.sizing import Leaning
-from orchestrator.planner.steps import LimitReachedError, Steps
+from orchestrator.planner.steps import LimitReachedError, Steps, Watch
 from orchestrator.planner.unpriced import unpriced
 
 _MOST_REPAIRS = 4
@@ -42,12 +42,15 @@ _MOST_CONFLICTS = 4
 """Conflicts shown; what else is in the way is said to be there and not looked for."""
 
 
-def plan(*, deployment: Deployment, facts: Mapping[str, ModelFacts], inventory: Inventory) -> Plan:
+def plan(
+    *, deployment: Deployment, facts: Mapping[str, ModelFacts], inventory: Inventory, watch: Watch | None = None
+) -> Plan:
     """Place all services of the deployment at once, or say why that is impossible. Same input, same plan.
 
-    `facts` holds the model facts of every service by its name.
+    `facts` holds the model facts of every service by its name. `watch` is told how a long search stands, and may have
+    it stopped: then the plan is the best one so far, if there is one.
     """
-    ground = Ground(seats=seats_of(inventory), release=deployment.release, image=deployment.image)
+    ground = Ground(seats=seats_of(inventory), release=deployment.release, image=deployment.image, watch=watch)
     return plan_on(ground, deployment=deployment, facts=facts, inventory=inventory)
 
 
@@ -65,7 +68,7 @@ def plan_on(ground: Ground, *, deployment: Deployment, facts: Mapping[str, Model
         return replace(empty, rejections=(*refused, *refusing.conflicts()))
     try:
         problem = problem_of(ground, candidacies)
-        solution = solve(problem, ground.step_limit)
+        solution = solve(problem, ground.step_limit, ground.watch)
     except LimitReachedError:
         return replace(empty, rejections=(gave_up(candidacies),))
     if solution is None:
@@ -89,10 +92,20 @@ def _failing(placement: Placement) -> Rejection | None:
     return None
 
 
+_WORDS_OF_PARTS = {
+    "moved": "how many services move",
+    "ranks": "the interconnect",
+    "smallest_headroom": "the smallest headroom",
+    "gpus_used": "the number of GPUs",
+}
+
+
 def _notes(solution: Solution) -> tuple[str, ...]:
+    """What is not proven, with how far it may be from the best."""
     if solution.proven:
         return ()
-    return (f"the best placement found within {solution.steps:,} steps; a better one may exist",)
+    open_parts = listed(f"{_WORDS_OF_PARTS[gap.part]} (gap {gap.size:.1%})" for gap in solution.gaps)
+    return (f"the best placement found within {solution.steps:,} steps; open is {open_parts}",)
 
 
 @dataclass(slots=True)
@@ -180,7 +193,7 @@ class _Refusing:
         rest = self._placeable()
         try:
             while len(rejections) < _MOST_CONFLICTS:
-                found = minimal_conflict(problem_of(self.ground, rest), self.ground.step_limit)
+                found = minimal_conflict(problem_of(self.ground, rest), self.ground.step_limit, self.ground.watch)
                 if found is None:
                     return tuple(rejections)
                 conflict = tuple(each for each in rest if each.name in found.names)
