@@ -1,4 +1,8 @@
-"""How long the exact search takes, without any vLLM knowledge: measured, never asserted."""
+"""How long the exact search takes and how its cost grows, without any vLLM knowledge: measured, never asserted.
+
+`pytest tests/benchmarks/test_search_benchmark.py --benchmark-only --benchmark-group-by=func` shows in brackets how many
+times as long each size takes as the smallest one of the same run.
+"""
 
 from __future__ import annotations
 
@@ -9,17 +13,10 @@ from typing import Any
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from orchestrator.planner.problem import Option, Problem, Share, Tenant
+from orchestrator.planner.best_set import best_set
+from orchestrator.planner.problem import Option, Problem, Tenant
 from orchestrator.planner.search import is_feasible, solve
-
-GPU_BYTES = 24_000
-
-
-def linear_share(base: int, inside: int, required: int) -> Share:
-    return Share(
-        claim=lambda level: GPU_BYTES * level // 1000 + base,
-        headroom=lambda level: (GPU_BYTES * level // 1000 - inside) / required,
-    )
+from tests.benchmarks.clusters import GPU_BYTES, cluster, linear_share
 
 
 def tight_problem(seed: int, tenant_count: int = 16, gpu_count: int = 8, filling: float = 0.97) -> Problem:
@@ -40,9 +37,11 @@ def tight_problem(seed: int, tenant_count: int = 16, gpu_count: int = 8, filling
     return Problem(tenants=tuple(tenants), free=(GPU_BYTES,) * gpu_count)
 
 
-def measure(benchmark: Any, search: Callable[[Problem], object], problems: Iterator[Problem]) -> None:
-    """Every one of 200 rounds gets a problem of its own."""
-    benchmark.pedantic(search, setup=lambda: ((next(problems),), {}), rounds=200, iterations=1)
+def measure(
+    benchmark: Any, search: Callable[[Problem], object], problems: Iterator[Problem], rounds: int = 200
+) -> None:
+    """Every round gets a problem of its own."""
+    benchmark.pedantic(search, setup=lambda: ((next(problems),), {}), rounds=rounds, iterations=1)
 
 
 @pytest.mark.parametrize("filling", [0.7, 0.9, 0.97, 0.99])
@@ -55,3 +54,19 @@ def test_the_best_placement_of_16_services_on_8_gpus(benchmark: BenchmarkFixture
 def test_feasibility_of_16_services_on_8_gpus(benchmark: BenchmarkFixture, filling: float) -> None:
     problems: Iterator[Problem] = (tight_problem(seed, filling=filling) for seed in range(1_000_000))
     measure(benchmark, is_feasible, problems)
+
+
+@pytest.mark.parametrize(("tenants", "hosts"), [(8, 1), (16, 2), (32, 4), (64, 8), (128, 16), (256, 32)])
+def test_growth_with_services_and_hosts(benchmark: BenchmarkFixture, tenants: int, hosts: int) -> None:
+    problems = (cluster(seed, tenants, hosts) for seed in range(1_000_000))
+    measure(benchmark, solve, problems, rounds=3)
+
+
+def test_500_services_on_1000_gpus_of_125_hosts(benchmark: BenchmarkFixture) -> None:
+    measure(benchmark, solve, iter([cluster(0, 500, 125)]), rounds=1)
+
+
+@pytest.mark.parametrize("tenants", [8, 16, 32])
+def test_growth_of_the_best_set_when_a_quarter_too_much_is_asked_for(benchmark: BenchmarkFixture, tenants: int) -> None:
+    problems = (tight_problem(seed, tenants, tenants // 2, filling=1.25) for seed in range(1_000_000))
+    measure(benchmark, best_set, problems, rounds=5)
