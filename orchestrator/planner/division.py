@@ -86,7 +86,10 @@ class _Vessel:
         if self._fits(most):
             self.levels[:] = most
             return
-        while high - low > _CLOSE * max(1.0, abs(high)):
+        close = _CLOSE * max(1.0, abs(high))
+        if not self._fits(self._raised(min(high, low + close), most)):  # full already: the most frequent case
+            return
+        while high - low > close:
             middle = (low + high) / 2
             raised = self._raised(middle, most)
             if self._fits(raised):

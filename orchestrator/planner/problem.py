@@ -113,6 +113,8 @@ class Option:
 
     def claims(self, level: int) -> tuple[int, ...]:
         """Bytes on each GPU of the set."""
+        if self.is_uniform:
+            return (self.shares[0].claim(level),) * len(self.shares)
         return tuple(share.claim(level) for share in self.shares)
 
     def highest(self, free: tuple[int, ...]) -> int | None:
