@@ -62,6 +62,8 @@ class Improving:
         spread: bool = False,
     ) -> Answer:
         whole = self.questions.steps
+        if not whole.left:
+            return Answer(None, known=False)
         dives = 2 * (len(struck) + 1) * (1 + len(self.questions.problem.free) // 8)
         most = dives if spread else self.step_limit // _PER_QUESTION + dives
         try:
