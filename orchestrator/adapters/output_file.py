@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
@@ -38,51 +38,98 @@ class FileEffects:
 REAL_EFFECTS = FileEffects()
 
 
-def write_generated_file(
-    path: Path, text: str, *, mark: str, effects: FileEffects = REAL_EFFECTS
-) -> Outcome | Diagnostic:
-    """Make `path` hold `text`, through a temporary file beside it and a rename: readers see the old or the new one.
-
-    A symbolic link is followed and stays one; an existing file keeps its mode. A file that does not begin with `mark`,
-    or something that is not a file, is left alone and answered with a finding. Raises OutsideFailure when the disk or
-    its permissions forbid the writing; what stood there before stands there still, and nothing is left behind.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GeneratedFile:
+    """A file to write. `mark` is how ours begin, `maker` the command that makes them, `elsewhere` its option for the
+    name.
     """
+
+    path: Path
+    text: str
+    mark: str
+    maker: str = "orchestrate render"
+    elsewhere: str = "--output"
+
+
+@dataclass(slots=True)
+class _Staged:
+    """What is to become of one file: `temporary` is set while its new content lies beside it."""
+
+    file: GeneratedFile
+    target: Path
+    content: bytes
+    outcome: Outcome
+    temporary: Path | None = None
+
+
+def write_generated_file(file: GeneratedFile, effects: FileEffects = REAL_EFFECTS) -> Outcome | Diagnostic:
+    """`write_generated_files` of one."""
+    outcomes = write_generated_files((file,), effects)
+    return outcomes if isinstance(outcomes, Diagnostic) else outcomes[0]
+
+
+def write_generated_files(
+    files: Sequence[GeneratedFile], effects: FileEffects = REAL_EFFECTS
+) -> tuple[Outcome, ...] | Diagnostic:
+    """Make every path hold its text, through temporary files beside them and renames: readers see the old or the new.
+
+    All are written in full before the first is renamed, so that a full disk or a directory without rights changes none.
+    A symbolic link is followed and stays one; an existing file keeps its mode. A file that does not begin with its
+    mark, or something that is not a file, is left alone with all the others and answered with a finding. Raises
+    OutsideFailure when the disk or its permissions forbid the writing; nothing unfinished is left behind.
+    """
+    staged: list[_Staged] = []
+    renamed: list[Path] = []
+    file = files[0]
     try:
-        target = path.resolve()
-        old = _existing(target, path, mark)
-        if isinstance(old, Diagnostic):
-            return old
-        content = text.encode()
-        if old == content:
-            return Outcome.UNCHANGED
-        effects.make_directory(target.parent)
-        _replace(target, content, effects)
+        for file in files:
+            found = _looked_at(file)
+            if isinstance(found, Diagnostic):
+                return found
+            staged.append(found)
+        for each in staged:
+            file = each.file
+            _stage(each, effects)
+        for each in staged:
+            file = each.file
+            if _swap(each, effects):
+                renamed.append(file.path)
     except (OSError, RuntimeError) as error:  # RuntimeError: links that go round in a circle, before Python 3.13
-        raise OutsideFailure(_cannot_write(path, error)) from error
-    return Outcome.CREATED if old is None else Outcome.REPLACED
+        raise OutsideFailure(_cannot_write(file, error, renamed)) from error
+    finally:
+        _clear(staged)
+    for directory in {each.target.parent for each in staged if each.outcome is not Outcome.UNCHANGED}:
+        flush_directory(directory, effects)
+    return tuple(each.outcome for each in staged)
 
 
-def _existing(target: Path, path: Path, mark: str) -> bytes | Diagnostic | None:
+def _looked_at(file: GeneratedFile) -> _Staged | Diagnostic:
+    target = file.path.resolve()
+    old = _existing(target, file)
+    if isinstance(old, Diagnostic):
+        return old
+    content = file.text.encode()
+    outcome = Outcome.CREATED if old is None else Outcome.UNCHANGED if old == content else Outcome.REPLACED
+    return _Staged(file=file, target=target, content=content, outcome=outcome)
+
+
+def _existing(target: Path, file: GeneratedFile) -> bytes | Diagnostic | None:
     try:
-        mode = path.stat().st_mode  # not the target's: what `/dev/stdout` leads to has no name of its own
+        mode = file.path.stat().st_mode  # not the target's: what `/dev/stdout` leads to has no name of its own
     except FileNotFoundError:
         return None
     if not stat.S_ISREG(mode):
-        return not_a_file(path, "a directory" if stat.S_ISDIR(mode) else "a device, pipe or socket")
+        return not_a_file(file.path, "a directory" if stat.S_ISDIR(mode) else "a device, pipe or socket")
     content = target.read_bytes()
-    if content and not content.startswith(mark.encode()):
-        return _somebody_elses(path)
+    if content and not content.startswith(file.mark.encode()):
+        return _somebody_elses(file)
     return content
 
 
-def _replace(target: Path, content: bytes, effects: FileEffects) -> None:
-    temporary = stage(target, content, effects)
-    try:
-        effects.rename(temporary, target)
-    except BaseException:
-        discard(temporary)
-        raise
-    flush_directory(target.parent, effects)
+def _stage(each: _Staged, effects: FileEffects) -> None:
+    if each.outcome is not Outcome.UNCHANGED:
+        effects.make_directory(each.target.parent)
+        each.temporary = stage(each.target, each.content, effects)
 
 
 def stage(target: Path, content: bytes, effects: FileEffects) -> Path:
@@ -105,6 +152,20 @@ def discard(temporary: Path) -> None:
     """Removes a file that nobody waits for any more."""
     with suppress(OSError):
         temporary.unlink()
+
+
+def _swap(each: _Staged, effects: FileEffects) -> bool:
+    if each.temporary is None:
+        return False
+    effects.rename(each.temporary, each.target)
+    each.temporary = None
+    return True
+
+
+def _clear(staged: Sequence[_Staged]) -> None:
+    for each in staged:
+        if each.temporary is not None:
+            discard(each.temporary)
 
 
 def _fill(descriptor: int, content: bytes, target: Path, effects: FileEffects) -> None:
@@ -135,20 +196,22 @@ def not_a_file(path: Path | str, what: str) -> Diagnostic:
     )
 
 
-def _somebody_elses(path: Path) -> Diagnostic:
+def _somebody_elses(file: GeneratedFile) -> Diagnostic:
     return Diagnostic(
         code="E613",
-        message=f"`{path}` was not written by `orchestrate render`, and is left as it is",
-        notes=("a rendered file begins with a line that says so",),
-        help=("move it away, or name another file with `--output`",),
+        message=f"`{file.path}` was not written by `{file.maker}`, and is left as it is",
+        notes=("a file that it wrote begins with a line that says so",),
+        help=(f"move it away, or name another file with `{file.elsewhere}`",),
     )
 
 
-def _cannot_write(path: Path, error: Exception) -> Diagnostic:
+def _cannot_write(file: GeneratedFile, error: Exception, renamed: Sequence[Path]) -> Diagnostic:
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    before = ", ".join(f"`{path}`" for path in renamed)
+    printing = ", or print with `--stdout`" if file.elsewhere == "--output" else ""
     return Diagnostic(
         code="E611",
-        message=f"cannot write `{path}`: {reason}",
-        notes=("no file was changed",),
-        help=("mend that, or write elsewhere with `--output FILE`, or print with `--stdout`",),
+        message=f"cannot write `{file.path}`: {reason}",
+        notes=(f"written before that: {before}" if renamed else "no file was changed",),
+        help=(f"mend that, or write elsewhere with `{file.elsewhere} FILE`{printing}",),
     )

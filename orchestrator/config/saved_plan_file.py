@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -63,6 +64,10 @@ def _is_sha256(value: object) -> bool:
     return isinstance(value, str) and _SHA256.fullmatch(value) is not None
 
 
+def _is_file_name(value: object) -> bool:
+    return is_text(value) and value not in {"", ".", ".."} and not set(str(value)) & set("/\\\0")
+
+
 def _is_mapping(value: object) -> bool:
     return isinstance(value, dict)
 
@@ -72,7 +77,7 @@ def _is_port(value: object) -> bool:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _is_interval(value: object) -> bool:
@@ -103,7 +108,10 @@ _FILE = {
     "inventory": Key("an object with keys", _is_mapping, required=True),
     "services": Key("a list of services", is_list, required=True),
 }
-_COMPOSE = {"file": Key(NAME, is_name, required=True), "sha256": Key(_SHA256_TEXT, _is_sha256, required=True)}
+_COMPOSE = {
+    "file": Key("the name of a file beside this one", _is_file_name, required=True),
+    "sha256": Key(_SHA256_TEXT, _is_sha256, required=True),
+}
 _INVENTORY = {
     "source": Key("a text", is_text, required=True),
     "is_example": Key("`true` or `false`", is_boolean, required=True),
@@ -223,8 +231,9 @@ def _bounds(values: tuple[float, float, float]) -> dict[str, float]:
     return dict(zip(_BOUNDS, values, strict=True))
 
 
-def parse_saved_plan(text: str, file: str) -> SavedPlan | tuple[Diagnostic, ...]:
-    """The plan, or all findings by place: E411 to E419, and E622 where a configuration is not what its hash says.
+def parse_saved_plan(text: str, file: str, *, project: str) -> SavedPlan | tuple[Diagnostic, ...]:
+    """The plan, or all findings by place: E411 to E419, E621 where it is of another project than `project`, E622 where
+    a configuration is not what its hash says.
 
     Strict: unknown and repeated keys, wrong types, services and GPUs given twice, GPUs that no host has are errors.
     """
@@ -232,14 +241,16 @@ def parse_saved_plan(text: str, file: str) -> SavedPlan | tuple[Diagnostic, ...]
     if not isinstance(parsed[-1], RecordCheck):
         return tuple(finding for finding in parsed if isinstance(finding, Diagnostic))
     root, check = parsed[0], parsed[-1]
-    _check_file(check, root)
+    _check_file(check, root, project)
     if check.report.has_errors or not isinstance(root, dict):
         return check.report.in_order()
     return _plan(root)
 
 
-def _check_file(check: RecordCheck, root: object) -> None:
+def _check_file(check: RecordCheck, root: object, project: str) -> None:
     record = check.record(root, (), _FILE)
+    if record.get("project") not in {None, project}:
+        _refuse_project(check, record["project"], project)
     if LOCK_KEY in record or "compose" in record:
         check.record(record.get("compose"), ("compose",), _COMPOSE)
     gpus = _check_inventory(check, record)
@@ -248,6 +259,15 @@ def _check_file(check: RecordCheck, root: object) -> None:
         service = check.record(value, path, _SERVICE)
         check.once(names, service.get("service"), (*path, "service"))
         _check_service(check, service, path, gpus)
+
+
+def _refuse_project(check: RecordCheck, found: object, wanted: str) -> None:
+    check.refuse(
+        "E621",
+        f"this is a plan of the project `{found}`, and `{wanted}` is planned",
+        ("project",),
+        f"name a file of `{wanted}`; was the project renamed, stop the old one and remove the file",
+    )
 
 
 def _check_inventory(check: RecordCheck, root: Mapping[str, object]) -> dict[object, dict[object, KeyPath]]:
