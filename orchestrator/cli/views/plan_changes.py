@@ -33,7 +33,7 @@ _LOOKS = {
     OperationKind.KEEP: _Look(sign="", style="dim", counted="keep"),
     OperationKind.REMOVE: _Look(sign="-", style="red", counted="remove"),
 }
-_INDENT = 6
+_INDENT = 10
 _LONGEST_KEY = 32
 
 
