@@ -53,13 +53,19 @@ class GeneratedFile:
 
 @dataclass(slots=True)
 class _Staged:
-    """What is to become of one file: `temporary` is set while its new content lies beside it."""
+    """What is to become of one file, and what it held; `temporary` is set while its new content lies beside it."""
 
     file: GeneratedFile
     target: Path
     content: bytes
-    outcome: Outcome
+    old: bytes | None
     temporary: Path | None = None
+
+    @property
+    def outcome(self) -> Outcome:
+        if self.old is None:
+            return Outcome.CREATED
+        return Outcome.UNCHANGED if self.old == self.content else Outcome.REPLACED
 
 
 def write_generated_file(file: GeneratedFile, effects: FileEffects = REAL_EFFECTS) -> Outcome | Diagnostic:
@@ -73,13 +79,12 @@ def write_generated_files(
 ) -> tuple[Outcome, ...] | Diagnostic:
     """Make every path hold its text, through temporary files beside them and renames: readers see the old or the new.
 
-    All are written in full before the first is renamed, so that a full disk or a directory without rights changes none.
-    A symbolic link is followed and stays one; an existing file keeps its mode. A file that does not begin with its
-    mark, or something that is not a file, is left alone with all the others and answered with a finding. Raises
-    OutsideFailure when the disk or its permissions forbid the writing; nothing unfinished is left behind.
+    All are written in full before the first is renamed, and where a rename fails the old texts are put back: all are
+    written or none. A symbolic link is followed and stays one; an existing file keeps its mode. A file that does not
+    begin with its mark, or something that is not a file, is left alone with all the others and answered with a
+    finding. Raises OutsideFailure when the disk or its permissions forbid the writing; nothing is left behind.
     """
     staged: list[_Staged] = []
-    renamed: list[Path] = []
     file = files[0]
     try:
         for file in files:
@@ -92,13 +97,12 @@ def write_generated_files(
             _stage(each, effects)
         for each in staged:
             file = each.file
-            if _swap(each, effects):
-                renamed.append(file.path)
+            _swap(each, staged, effects)
     except (OSError, RuntimeError) as error:  # RuntimeError: links that go round in a circle, before Python 3.13
-        raise OutsideFailure(_cannot_write(file, error, renamed)) from error
+        raise OutsideFailure(_cannot_write(file, error)) from error
     finally:
         _clear(staged)
-    for directory in {each.target.parent for each in staged if each.outcome is not Outcome.UNCHANGED}:
+    for directory in sorted({each.target.parent for each in staged if each.outcome is not Outcome.UNCHANGED}):
         flush_directory(directory, effects)
     return tuple(each.outcome for each in staged)
 
@@ -108,9 +112,7 @@ def _looked_at(file: GeneratedFile) -> _Staged | Diagnostic:
     old = _existing(target, file)
     if isinstance(old, Diagnostic):
         return old
-    content = file.text.encode()
-    outcome = Outcome.CREATED if old is None else Outcome.UNCHANGED if old == content else Outcome.REPLACED
-    return _Staged(file=file, target=target, content=content, outcome=outcome)
+    return _Staged(file=file, target=target, content=file.text.encode(), old=old)
 
 
 def _existing(target: Path, file: GeneratedFile) -> bytes | Diagnostic | None:
@@ -119,7 +121,8 @@ def _existing(target: Path, file: GeneratedFile) -> bytes | Diagnostic | None:
     except FileNotFoundError:
         return None
     if not stat.S_ISREG(mode):
-        return not_a_file(file.path, "a directory" if stat.S_ISDIR(mode) else "a device, pipe or socket")
+        what = "a directory" if stat.S_ISDIR(mode) else "a device, pipe or socket"
+        return not_a_file(file.path, what, file.elsewhere)
     content = target.read_bytes()
     if content and not content.startswith(file.mark.encode()):
         return _somebody_elses(file)
@@ -154,12 +157,26 @@ def discard(temporary: Path) -> None:
         temporary.unlink()
 
 
-def _swap(each: _Staged, effects: FileEffects) -> bool:
+def _swap(each: _Staged, staged: Sequence[_Staged], effects: FileEffects) -> None:
+    """The new content takes its name; where that fails, those before it give theirs back."""
     if each.temporary is None:
-        return False
-    effects.rename(each.temporary, each.target)
-    each.temporary = None
-    return True
+        return
+    try:
+        effects.rename(each.temporary, each.target)
+        each.temporary = None
+    except BaseException:
+        for done in staged[: staged.index(each)]:
+            _put_back(done)
+        raise
+
+
+def _put_back(done: _Staged) -> None:
+    """The old text again, with whatever still works: the writing failed already."""
+    with suppress(OSError):
+        if done.old is None:
+            done.target.unlink()
+        elif done.outcome is Outcome.REPLACED:
+            stage(done.target, done.old, REAL_EFFECTS).replace(done.target)
 
 
 def _clear(staged: Sequence[_Staged]) -> None:
@@ -187,12 +204,17 @@ def flush_directory(directory: Path, effects: FileEffects) -> None:
             os.close(descriptor)
 
 
-def not_a_file(path: Path | str, what: str) -> Diagnostic:
+def not_a_file(path: Path | str, what: str, option: str = "--output") -> Diagnostic:
     """The finding about a name that is that of something else; nothing is written."""
+    example = (
+        "`--output compose.yaml`, or `--stdout` for the standard output"
+        if option == "--output"
+        else f"`{option} plan.json`"
+    )
     return Diagnostic(
         code="E612",
         message=f"`{path}` is {what}, not a file to write to",
-        help=("name a file, such as `--output compose.yaml`, or `--stdout` for the standard output",),
+        help=(f"name a file, such as {example}",),
     )
 
 
@@ -205,13 +227,12 @@ def _somebody_elses(file: GeneratedFile) -> Diagnostic:
     )
 
 
-def _cannot_write(file: GeneratedFile, error: Exception, renamed: Sequence[Path]) -> Diagnostic:
+def _cannot_write(file: GeneratedFile, error: Exception) -> Diagnostic:
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    before = ", ".join(f"`{path}`" for path in renamed)
     printing = ", or print with `--stdout`" if file.elsewhere == "--output" else ""
     return Diagnostic(
         code="E611",
         message=f"cannot write `{file.path}`: {reason}",
-        notes=(f"written before that: {before}" if renamed else "no file was changed",),
+        notes=("no file was changed",),
         help=(f"mend that, or write elsewhere with `{file.elsewhere} FILE`{printing}",),
     )

@@ -40,7 +40,7 @@ def test_a_code_has_both_examples_or_says_why_it_has_none(each: Explanation) -> 
         ("212", "E212"),
         ("W212", "E212"),
         ("E218", "E217"),
-        ("E999", "E614"),
+        ("E999", "E622"),
         ("EE201", "E201"),
         ("hello", None),
     ],
