@@ -33,7 +33,7 @@ _LOOKS = {
     OperationKind.KEEP: _Look(sign="", style="dim", counted="keep"),
     OperationKind.REMOVE: _Look(sign="-", style="red", counted="remove"),
 }
-_INDENT = 10
+_INDENT = 8
 _LONGEST_KEY = 32
 
 
@@ -73,20 +73,32 @@ def _operation(
     line = Text(f"  {look.sign:<3} ", style=look.style)
     line.append(f"{visible(operation.service):<{names}}  {_headline(operation, before, new, paper)}")
     yield line
-    rows = [*(_cause_row(cause, paper) for cause in operation.causes), *_token_row(operation, paper)]
-    keys = min(max((len(key) for key, _ in rows), default=0), _LONGEST_KEY)
-    for key, text in rows:
-        yield from _row(key, text, keys, paper)
+    rows = [*(_cause_row(cause) for cause in operation.causes), *_token_row(operation)]
+    keys = min(max((len(row.key) for row in rows), default=0), _LONGEST_KEY)
+    for row in rows:
+        yield from _drawn(row, keys, paper)
 
 
-def _row(key: str, text: str, keys: int, paper: Paper) -> Iterator[Text]:
-    """The key and what it changes from and to, beside it or, where there is no room, below it."""
-    beside = f"{' ' * _INDENT}{key:<{keys}}  {text}"
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Row:
+    """What a service has under a key, before and after; `before` is empty where there is nothing to compare."""
+
+    key: str
+    before: str
+    after: str
+
+
+def _drawn(row: _Row, keys: int, paper: Paper) -> Iterator[Text]:
+    """The key with both values beside it or, where there is no room, below it, each on lines of its own."""
+    change = f"{row.before} {paper.arrow} {row.after}" if row.before else row.after
+    beside = f"{' ' * _INDENT}{row.key:<{keys}}  {change}"
     if len(beside) <= paper.width:
         yield Text(beside)
         return
-    yield Text(f"{' ' * _INDENT}{key}")
-    yield from _wrapped(text, paper, " " * (_INDENT + 2))
+    yield Text(f"{' ' * _INDENT}{row.key}")
+    indent = " " * (_INDENT + 2)
+    yield from _wrapped(row.before, paper, f"{indent}{' ' * len(paper.arrow)} ")
+    yield from _wrapped(f"{paper.arrow} {row.after}", paper, indent)
 
 
 def _headline(operation: Operation, before: SavedPlan | None, new: SavedPlan, paper: Paper) -> str:
@@ -114,23 +126,28 @@ def _gpus(service: SavedService | None, plan: SavedPlan | None) -> str:
     return f"{visible(service.host)}: {names}" if len(plan.hosts) > 1 else names
 
 
-def _cause_row(cause: Cause, paper: Paper) -> tuple[str, str]:
+def _cause_row(cause: Cause) -> _Row:
     asked = f"  (granted; asked for: {_value(cause.asked)})" if cause.asked is not None else ""
-    return visible(cause.key), f"{_value(cause.before)} {paper.arrow} {_value(cause.after)}{asked}"
+    return _Row(key=visible(cause.key), before=_value(cause.before), after=f"{_value(cause.after)}{asked}")
 
 
 def _value(value: FlagValue) -> str:
-    if value is None:
-        return "not set"
-    return visible(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+    match value:
+        case None:
+            return "not set"
+        case str():
+            return visible(value)
+        case list():
+            return f"[{', '.join(_value(each) for each in value)}]"
+        case _:
+            return visible(json.dumps(value, ensure_ascii=False))
 
 
-def _token_row(operation: Operation, paper: Paper) -> Iterator[tuple[str, str]]:
-    """How the predicted KV cache changes; new ones too, as that is what they are for."""
+def _token_row(operation: Operation) -> Iterator[_Row]:
+    """How the predicted KV cache changes; that of new services too, as that is what they are for."""
     was, now = (None if each is None else each.weakest.kv_tokens[1] for each in (operation.before, operation.after))
-    if now is None or was == now:
-        return
-    yield "KV cache", f"{now:,} tokens" if was is None else f"{was:,} {paper.arrow} {now:,} tokens"
+    if now is not None and was != now:
+        yield _Row(key="KV cache", before="" if was is None else f"{was:,}", after=f"{now:,} tokens")
 
 
 _SENTENCES: Mapping[DriftKind, Callable[[Drift, str], str]] = {
@@ -176,9 +193,11 @@ def _order(changes: Changes) -> Iterator[Text]:
     """Nothing to say where there is one step, or none."""
     if len(changes.steps) < 2:
         return
+    removed = {each.service for each in changes.operations if each.kind is OperationKind.REMOVE}
     yield Text("in this order", style="bold")
     for number, step in enumerate(changes.steps, start=1):
-        yield Text(f"  {number}. {_VERBS[step.action]} {visible(step.service)}")
+        verb = "remove" if step.service in removed else _VERBS[step.action]
+        yield Text(f"  {number}. {verb} {visible(step.service)}")
     yield Text()
 
 
