@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
@@ -38,51 +38,101 @@ class FileEffects:
 REAL_EFFECTS = FileEffects()
 
 
-def write_generated_file(
-    path: Path, text: str, *, mark: str, effects: FileEffects = REAL_EFFECTS
-) -> Outcome | Diagnostic:
-    """Make `path` hold `text`, through a temporary file beside it and a rename: readers see the old or the new one.
-
-    A symbolic link is followed and stays one; an existing file keeps its mode. A file that does not begin with `mark`,
-    or something that is not a file, is left alone and answered with a finding. Raises OutsideFailure when the disk or
-    its permissions forbid the writing; what stood there before stands there still, and nothing is left behind.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GeneratedFile:
+    """A file to write. `mark` is how ours begin, `maker` the command that makes them, `elsewhere` its option for the
+    name.
     """
+
+    path: Path
+    text: str
+    mark: str
+    maker: str = "orchestrate render"
+    elsewhere: str = "--output"
+
+
+@dataclass(slots=True)
+class _Staged:
+    """What is to become of one file, and what it held; `temporary` is set while its new content lies beside it."""
+
+    file: GeneratedFile
+    target: Path
+    content: bytes
+    old: bytes | None
+    temporary: Path | None = None
+
+    @property
+    def outcome(self) -> Outcome:
+        if self.old is None:
+            return Outcome.CREATED
+        return Outcome.UNCHANGED if self.old == self.content else Outcome.REPLACED
+
+
+def write_generated_file(file: GeneratedFile, effects: FileEffects = REAL_EFFECTS) -> Outcome | Diagnostic:
+    """`write_generated_files` of one."""
+    outcomes = write_generated_files((file,), effects)
+    return outcomes if isinstance(outcomes, Diagnostic) else outcomes[0]
+
+
+def write_generated_files(
+    files: Sequence[GeneratedFile], effects: FileEffects = REAL_EFFECTS
+) -> tuple[Outcome, ...] | Diagnostic:
+    """Make every path hold its text, through temporary files beside them and renames: readers see the old or the new.
+
+    All are written in full before the first is renamed, and where a rename fails the old texts are put back: all are
+    written or none. A symbolic link is followed and stays one; an existing file keeps its mode. A file that does not
+    begin with its mark, or something that is not a file, is left alone with all the others and answered with a
+    finding. Raises OutsideFailure when the disk or its permissions forbid the writing; nothing is left behind.
+    """
+    staged: list[_Staged] = []
+    file = files[0]
     try:
-        target = path.resolve()
-        old = _existing(target, path, mark)
-        if isinstance(old, Diagnostic):
-            return old
-        content = text.encode()
-        if old == content:
-            return Outcome.UNCHANGED
-        effects.make_directory(target.parent)
-        _replace(target, content, effects)
+        for file in files:
+            found = _looked_at(file)
+            if isinstance(found, Diagnostic):
+                return found
+            staged.append(found)
+        for each in staged:
+            file = each.file
+            _stage(each, effects)
+        for each in staged:
+            file = each.file
+            _swap(each, staged, effects)
     except (OSError, RuntimeError) as error:  # RuntimeError: links that go round in a circle, before Python 3.13
-        raise OutsideFailure(_cannot_write(path, error)) from error
-    return Outcome.CREATED if old is None else Outcome.REPLACED
+        raise OutsideFailure(_cannot_write(file, error)) from error
+    finally:
+        _clear(staged)
+    for directory in sorted({each.target.parent for each in staged if each.outcome is not Outcome.UNCHANGED}):
+        flush_directory(directory, effects)
+    return tuple(each.outcome for each in staged)
 
 
-def _existing(target: Path, path: Path, mark: str) -> bytes | Diagnostic | None:
+def _looked_at(file: GeneratedFile) -> _Staged | Diagnostic:
+    target = file.path.resolve()
+    old = _existing(target, file)
+    if isinstance(old, Diagnostic):
+        return old
+    return _Staged(file=file, target=target, content=file.text.encode(), old=old)
+
+
+def _existing(target: Path, file: GeneratedFile) -> bytes | Diagnostic | None:
     try:
-        mode = path.stat().st_mode  # not the target's: what `/dev/stdout` leads to has no name of its own
+        mode = file.path.stat().st_mode  # not the target's: what `/dev/stdout` leads to has no name of its own
     except FileNotFoundError:
         return None
     if not stat.S_ISREG(mode):
-        return not_a_file(path, "a directory" if stat.S_ISDIR(mode) else "a device, pipe or socket")
+        what = "a directory" if stat.S_ISDIR(mode) else "a device, pipe or socket"
+        return not_a_file(file.path, what, file.elsewhere)
     content = target.read_bytes()
-    if content and not content.startswith(mark.encode()):
-        return _somebody_elses(path)
+    if content and not content.startswith(file.mark.encode()):
+        return _somebody_elses(file)
     return content
 
 
-def _replace(target: Path, content: bytes, effects: FileEffects) -> None:
-    temporary = stage(target, content, effects)
-    try:
-        effects.rename(temporary, target)
-    except BaseException:
-        discard(temporary)
-        raise
-    flush_directory(target.parent, effects)
+def _stage(each: _Staged, effects: FileEffects) -> None:
+    if each.outcome is not Outcome.UNCHANGED:
+        effects.make_directory(each.target.parent)
+        each.temporary = stage(each.target, each.content, effects)
 
 
 def stage(target: Path, content: bytes, effects: FileEffects) -> Path:
@@ -107,6 +157,34 @@ def discard(temporary: Path) -> None:
         temporary.unlink()
 
 
+def _swap(each: _Staged, staged: Sequence[_Staged], effects: FileEffects) -> None:
+    """The new content takes its name; where that fails, those before it give theirs back."""
+    if each.temporary is None:
+        return
+    try:
+        effects.rename(each.temporary, each.target)
+        each.temporary = None
+    except BaseException:
+        for done in staged[: staged.index(each)]:
+            _put_back(done)
+        raise
+
+
+def _put_back(done: _Staged) -> None:
+    """The old text again, with whatever still works: the writing failed already."""
+    with suppress(OSError):
+        if done.old is None:
+            done.target.unlink()
+        elif done.outcome is Outcome.REPLACED:
+            stage(done.target, done.old, REAL_EFFECTS).replace(done.target)
+
+
+def _clear(staged: Sequence[_Staged]) -> None:
+    for each in staged:
+        if each.temporary is not None:
+            discard(each.temporary)
+
+
 def _fill(descriptor: int, content: bytes, target: Path, effects: FileEffects) -> None:
     remaining = memoryview(content)
     while remaining:
@@ -126,29 +204,35 @@ def flush_directory(directory: Path, effects: FileEffects) -> None:
             os.close(descriptor)
 
 
-def not_a_file(path: Path | str, what: str) -> Diagnostic:
+def not_a_file(path: Path | str, what: str, option: str = "--output") -> Diagnostic:
     """The finding about a name that is that of something else; nothing is written."""
+    example = (
+        "`--output compose.yaml`, or `--stdout` for the standard output"
+        if option == "--output"
+        else f"`{option} plan.json`"
+    )
     return Diagnostic(
         code="E612",
         message=f"`{path}` is {what}, not a file to write to",
-        help=("name a file, such as `--output compose.yaml`, or `--stdout` for the standard output",),
+        help=(f"name a file, such as {example}",),
     )
 
 
-def _somebody_elses(path: Path) -> Diagnostic:
+def _somebody_elses(file: GeneratedFile) -> Diagnostic:
     return Diagnostic(
         code="E613",
-        message=f"`{path}` was not written by `orchestrate render`, and is left as it is",
-        notes=("a rendered file begins with a line that says so",),
-        help=("move it away, or name another file with `--output`",),
+        message=f"`{file.path}` was not written by `{file.maker}`, and is left as it is",
+        notes=("a file that it wrote begins with a line that says so",),
+        help=(f"move it away, or name another file with `{file.elsewhere}`",),
     )
 
 
-def _cannot_write(path: Path, error: Exception) -> Diagnostic:
+def _cannot_write(file: GeneratedFile, error: Exception) -> Diagnostic:
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    printing = ", or print with `--stdout`" if file.elsewhere == "--output" else ""
     return Diagnostic(
         code="E611",
-        message=f"cannot write `{path}`: {reason}",
+        message=f"cannot write `{file.path}`: {reason}",
         notes=("no file was changed",),
-        help=("mend that, or write elsewhere with `--output FILE`, or print with `--stdout`",),
+        help=(f"mend that, or write elsewhere with `{file.elsewhere} FILE`{printing}",),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -13,18 +13,24 @@ from orchestrator.domain.model_config import ModelFacts
 from orchestrator.domain.plan import Plan, Rejection
 from orchestrator.domain.profile import Deployment, ServiceProfile
 from orchestrator.domain.release import Release
+from orchestrator.domain.saved_plan import SavedPlan
 from orchestrator.domain.units import as_gib
 
 
 @dataclass(slots=True)
 class PlannedProject:
-    """What the road led to: as far as it was passable. `plan` is None when findings stood in the way."""
+    """What the road led to: as far as it was passable. `plan` is None when findings stood in the way.
+
+    `before` is what an earlier plan left, read from `against`; None where nothing was left or asked for.
+    """
 
     report: Report = field(default_factory=Report)
     sources: dict[str, str] = field(default_factory=dict)
     deployment: Deployment | None = None
     facts: Mapping[str, ModelFacts] = field(default_factory=dict)
     plan: Plan | None = None
+    against: Path | None = None
+    before: SavedPlan | None = None
     outside_failed: bool = False
 
     @property
@@ -40,17 +46,28 @@ class PlannedProject:
         return self.plan is not None and self.plan.is_feasible and not self.report.has_errors
 
 
-def make_plan(paths: Sequence[str], *, inventory_option: str | None, offline: bool) -> PlannedProject:
+def make_plan(
+    paths: Sequence[str],
+    *,
+    inventory_option: str | None,
+    offline: bool,
+    against: Callable[[Deployment], Path | None] = lambda deployment: None,
+) -> PlannedProject:
     """Read the profiles, learn about models and GPUs, and plan. Findings are collected in `report`.
 
-    Raises OutsideFailure where the driver fails; a hub that fails is a finding and `outside_failed`.
+    `against` says which saved plan the deployment is held against. Raises OutsideFailure where the driver fails; a hub
+    that fails is a finding and `outside_failed`.
     """
     from orchestrator.cli.project import read_project
+    from orchestrator.cli.saved_plans import read_saved_plan
 
     project = read_project(paths)
     planned = PlannedProject(report=project.report, sources=project.sources, deployment=project.deployment)
     if project.deployment is None or project.report.has_errors:
         return planned
+    planned.against = against(project.deployment)
+    if planned.against is not None:
+        planned.before = read_saved_plan(planned.against, project.deployment, planned.report, planned.sources)
     _plan_deployment(planned, project.deployment, inventory_option=inventory_option, offline=offline)
     return planned
 

@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import os
 import shlex
-from dataclasses import replace
-from os.path import relpath
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from orchestrator.cli.exit_codes import ExitCode
+from orchestrator.cli.host_paths import with_paths_seen_from
 from orchestrator.cli.options import PATHS_DEFAULT, InventoryOption, OfflineOption, PathsArgument, render_command
+from orchestrator.cli.saved_plans import compare, compose_target, lock_file, lock_if_there
 from orchestrator.cli.terminal import emit, emit_document, print_findings, remark
+from orchestrator.domain.diagnostics import Diagnostic, Report, Severity
+from orchestrator.domain.operations import Changes, DriftKind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from orchestrator.adapters.output_file import Outcome
+    from orchestrator.cli.planning import PlannedProject
     from orchestrator.domain.model_config import ModelFacts
     from orchestrator.domain.plan import Plan
-    from orchestrator.domain.profile import Deployment, ServiceProfile
+    from orchestrator.domain.profile import Deployment
 
 _STDOUT = "-"
 
@@ -45,7 +47,12 @@ def render(
     prints = to_stdout or output == _STDOUT
     if output is not None and not prints:
         _refuse_a_directory(output)
-    planned = make_plan(paths or [PATHS_DEFAULT], inventory_option=inventory, offline=offline)
+    planned = make_plan(
+        paths or [PATHS_DEFAULT],
+        inventory_option=inventory,
+        offline=offline,
+        against=lambda deployment: lock_if_there(_target(deployment, output)),
+    )
     if planned.plan is not None and planned.deployment is not None:
         planned.report.extend(check_deployment(planned.deployment))
         planned.report.extend(check_hosts(planned.plan, planned.deployment))
@@ -60,13 +67,12 @@ def render(
     if prints:
         emit_document(text)
     else:
-        _write(target, text, planned.deployment)
+        _write(planned, planned.deployment, target, text)
 
 
 def _refuse_a_directory(output: str) -> None:
     """A name that only a directory can have, as `x/`, is one, whether or not it is there."""
     from orchestrator.adapters.output_file import not_a_file
-    from orchestrator.domain.diagnostics import Report
 
     if os.path.basename(output) in {"", ".", ".."}:
         print_findings(Report([not_a_file(output or ".", "a directory")]), {})
@@ -77,7 +83,7 @@ def _target(deployment: Deployment, output: str | None) -> Path:
     """Where the file goes when it is written."""
     if output is not None and output != _STDOUT:
         return Path(output)
-    return Path("compose") / deployment.project / "compose.yaml"
+    return compose_target(deployment)
 
 
 def _mention_what_is_left(target: Path) -> None:
@@ -102,48 +108,50 @@ def _text(plan: Plan, deployment: Deployment, facts: Mapping[str, ModelFacts], t
     )
 
 
-def with_paths_seen_from(deployment: Deployment, directory: Path) -> Deployment:
-    """The deployment with its relative host paths as Compose reads them: from the compose file's directory.
-
-    Whoever writes a path means it from the file in which it stands.
-    """
-    written_in = Path(deployment.places.file).parent
-    caches = replace(
-        deployment.caches,
-        huggingface=_seen_from(deployment.caches.huggingface, written_in, directory),
-        vllm=_seen_from(deployment.caches.vllm, written_in, directory),
-    )
-    services = tuple(_service_seen_from(service, directory) for service in deployment.services)
-    return replace(deployment, caches=caches, services=services)
-
-
-def _service_seen_from(service: ServiceProfile, directory: Path) -> ServiceProfile:
-    """A model that names a directory beside the profile is that directory, as it was for whoever read its facts."""
-    from orchestrator.render.compose_service import is_host_path
-
-    written_in, model = Path(service.places.file).parent, service.model
-    if not is_host_path(model) and (written_in / model).is_dir():
-        model = f"./{model}"
-    return replace(service, model=_seen_from(model, written_in, directory))
-
-
-def _seen_from(written: str, written_in: Path, directory: Path) -> str:
-    if not written.startswith("."):
-        return written
-    path = relpath(written_in / written, directory)
-    return path if path.startswith(".") else f"./{path}"
-
-
-def _write(target: Path, text: str, deployment: Deployment) -> None:
-    from orchestrator.adapters.output_file import write_generated_file
-    from orchestrator.domain.diagnostics import Diagnostic, Report
+def _write(planned: PlannedProject, deployment: Deployment, target: Path, text: str) -> None:
+    """The compose file and its lock file, both or neither."""
+    from orchestrator.adapters.output_file import GeneratedFile, write_generated_files
     from orchestrator.render.compose import HEAD_MARK
 
-    outcome = write_generated_file(target, text, mark=HEAD_MARK)
-    if isinstance(outcome, Diagnostic):
-        print_findings(Report([outcome]), {})
+    files = [GeneratedFile(path=target, text=text, mark=HEAD_MARK)]
+    comparison = compare(planned, target)
+    if comparison is not None:
+        _warn_of_edits(comparison.changes, target)
+        files.append(lock_file(comparison.new, target, text))
+    outcomes = write_generated_files(files)
+    if isinstance(outcomes, Diagnostic):
+        print_findings(Report([outcomes]), {})
         raise typer.Exit(ExitCode.FINDINGS)
-    emit(f"{_what_was_done(outcome, target, deployment)}\n{_next_step(target, deployment)}\n")
+    written = [f"{outcome} {_visible(file.path)}" for outcome, file in zip(outcomes, files, strict=True)]
+    written[0] += f" ({_counted(len(deployment.services))})"
+    if comparison is not None and planned.before is not None:
+        written.append(_what_changes(comparison.changes))
+    emit("\n".join([*written, _next_step(target, deployment), ""]))
+
+
+def _counted(services: int) -> str:
+    return f"{services} service{'s' if services != 1 else ''}"
+
+
+def _what_changes(changes: Changes) -> str:
+    from orchestrator.cli.views.plan_changes import summary_of_changes
+
+    return f"against the lock file as it was: {summary_of_changes(changes)}"
+
+
+def _warn_of_edits(changes: Changes, target: Path) -> None:
+    """Edits of a file that is generated are lost when it is: whoever made them is told, and where they belong."""
+    if any(drift.kind is DriftKind.COMPOSE_EDITED for drift in changes.drift):
+        finding = Diagnostic(
+            code="W603",
+            message=f"`{target}` was edited after it was rendered, and is made anew without the edits",
+            severity=Severity.WARNING,
+            notes=("its text is not the one that the lock file stands for",),
+            help=(
+                "write in the profiles what should stay, or in a file of your own: `docker compose -f … -f own.yaml`",
+            ),
+        )
+        print_findings(Report([finding]), {})
 
 
 def _visible(text: object) -> str:
@@ -158,11 +166,6 @@ def _quoted(target: Path) -> str:
     if path.isprintable():
         return _visible(shlex.quote(path))
     return f"$'{_visible(path.replace(chr(92), chr(92) * 2).replace(chr(39), chr(92) + chr(39)))}'"
-
-
-def _what_was_done(outcome: Outcome, target: Path, deployment: Deployment) -> str:
-    count = len(deployment.services)
-    return f"{outcome} {_visible(target)} ({count} service{'s' if count != 1 else ''})"
 
 
 def _next_step(target: Path, deployment: Deployment) -> str:

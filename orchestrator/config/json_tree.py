@@ -19,12 +19,12 @@ _DEEPEST = 32
 _LONGEST_NUMBER = 40
 
 
-def parse_json(text: str, file: str) -> tuple[object, Places] | tuple[Diagnostic, ...]:
+def parse_json(text: str, file: str, *, help_line: str) -> tuple[object, Places] | tuple[Diagnostic, ...]:
     """The value and its places, or why there is none: the first slip of syntax (E411), every key written twice (E412).
 
-    Nothing is guessed: no `NaN`, no comments, no trailing commas.
+    Nothing is guessed: no `NaN`, no comments, no trailing commas. `help_line` says where a whole file comes from.
     """
-    reader = _Reader(text, file)
+    reader = _Reader(text, file, help_line)
     try:
         value = reader.document()
     except _SyntaxSlipError as slip:
@@ -45,9 +45,10 @@ class _SyntaxSlipError(Exception):
 class _Reader:
     """Walks through the text once; `places` and `findings` grow on the way."""
 
-    def __init__(self, text: str, file: str) -> None:
+    def __init__(self, text: str, file: str, help_line: str) -> None:
         self._text = text
         self._file = file
+        self._help_line = help_line
         self._at = 0
         self._line_starts = [0, *(match.end() for match in re.finditer(r"\n", text))]
         self._keys: dict[KeyPath, Span] = {}
@@ -175,7 +176,7 @@ class _Reader:
                 message="the file ends in the middle of its JSON" if at_end else f"this is not JSON: {what}",
                 span=self._span(start, max(end, start)),
                 label="here it ends" if at_end else what,
-                help=("an inventory file is what `orchestrate gpus --json > FILE` writes",),
+                help=(self._help_line,),
             )
         )
 

@@ -17,13 +17,13 @@ read-only container. No `ulimits`: one host without InfiniBand needs no locked m
 
 from __future__ import annotations
 
-import hashlib
-import json
+from typing import Any
 
 from orchestrator.domain.model_config import ModelFacts
 from orchestrator.domain.plan import Placement, Plan
 from orchestrator.domain.profile import Caches, Deployment, ServiceProfile
 from orchestrator.domain.release import Release
+from orchestrator.domain.saved_plan import config_hash
 from orchestrator.domain.units import GIB
 from orchestrator.engine.arguments import serve_arguments
 from orchestrator.engine.canonical import canonical_flags
@@ -54,6 +54,15 @@ def service_document(
     placement: Placement, *, deployment: Deployment, facts: ModelFacts, plan: Plan
 ) -> dict[str, object]:
     """The service of one placement, ready for YAML: plain values, `$` doubled, the configuration hash in its labels."""
+    configuration, digest = service_configuration(placement, deployment=deployment, facts=facts, plan=plan)
+    labels = {**configuration.pop("labels"), CONFIG_HASH_LABEL: digest}
+    return {**configuration, "labels": labels}
+
+
+def service_configuration(
+    placement: Placement, *, deployment: Deployment, facts: ModelFacts, plan: Plan
+) -> tuple[dict[str, Any], str]:
+    """The service without the one label that is the hash of all of it, and that hash."""
     profile = deployment.service(placement.service)
     raw: dict[str, object] = {
         "image": deployment.image,
@@ -80,7 +89,8 @@ def service_document(
         "security_opt": ["no-new-privileges:true"],
         "logging": {"driver": "json-file", "options": {"max-size": "50m", "max-file": "3"}},
     }
-    return _labelled(literal_mapping(raw), literal_mapping(_labels(placement, plan)))
+    configuration = literal_mapping({**raw, "labels": _labels(placement, plan)})
+    return configuration, config_hash(configuration)
 
 
 def shared_memory_gib(workers: int) -> int:
@@ -171,19 +181,12 @@ def _start_order(placement: Placement) -> dict[str, object]:
 
 
 def _labels(placement: Placement, plan: Plan) -> dict[str, object]:
+    """Labels count as configuration: a prediction is none, or its improvement would recreate what runs well."""
     values = {
         "project": plan.project,
         "service": placement.service,
         "vllm-release": str(plan.release),
         "gpu-uuids": ",".join(placement.gpu_uuids),
         "gpu-memory-utilization": str(placement.utilization),
-        "predicted-kv-tokens": str(placement.weakest.prediction.kv_tokens[1]),
     }
     return {LABEL_PREFIX + name: value for name, value in values.items()}
-
-
-def _labelled(service: dict[str, object], labels: dict[str, object]) -> dict[str, object]:
-    """The service with its labels; the last is the SHA-256 of all of it (canonical JSON) but itself."""
-    canonical = json.dumps({**service, "labels": labels}, sort_keys=True, separators=(",", ":"))
-    digest = hashlib.sha256(canonical.encode()).hexdigest()
-    return {**service, "labels": {**labels, CONFIG_HASH_LABEL: digest}}

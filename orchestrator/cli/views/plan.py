@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from io import StringIO
 from textwrap import wrap
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from orchestrator.cli.views.plan_picture import Paper, pictures
+from orchestrator.cli.views.printed import printed
 from orchestrator.cli.views.start_order import in_starting_order, when, why_it_waits
 from orchestrator.domain.plan import Placement, Plan, Term, WorkerPlan
 from orchestrator.domain.profile import Deployment
@@ -32,19 +31,7 @@ def render_plan(
 ) -> str:
     """The whole view as text; `unicode=False` keeps to ASCII, `width` is in columns, `terms` adds every memory term."""
     paper = Paper(width=max(width, _NARROWEST), unicode=unicode)
-    text = StringIO()
-    console = Console(
-        file=text,
-        width=paper.width,
-        force_terminal=color,
-        color_system="standard" if color else None,
-        highlight=False,
-        legacy_windows=False,
-        emoji=False,
-    )
-    for part in _parts(plan, deployment, paper, terms=terms):
-        console.print(part)
-    return "\n".join(line.rstrip() for line in text.getvalue().splitlines()) + "\n"
+    return printed(_parts(plan, deployment, paper, terms=terms), width=paper.width, color=color)
 
 
 def _parts(plan: Plan, deployment: Deployment, paper: Paper, *, terms: bool) -> Iterator[Text | Table]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from orchestrator.domain.diagnostics import Diagnostic
 from orchestrator.domain.plan import MemoryTerm, Placement, Plan, Prediction, Reduction, WorkerPlan
@@ -12,14 +12,17 @@ from orchestrator.domain.units import ByteRange
 FORMAT_VERSION = 1
 
 
-def render_plan_json(plan: Plan | None, findings: Iterable[Diagnostic]) -> str:
-    """One JSON document; `plan` is null when findings stood in the way of planning."""
+def render_plan_json(
+    plan: Plan | None, findings: Iterable[Diagnostic], changes: Mapping[str, object] | None = None
+) -> str:
+    """One JSON document; `plan` is null when findings stood in the way of planning, `changes` when no plan holds."""
     from orchestrator.cli.views.diagnostics import finding_as_dict
 
     document = {
         "orchestrate-plan": FORMAT_VERSION,
         "feasible": plan is not None and plan.is_feasible,
         "plan": None if plan is None else plan_as_dict(plan),
+        "changes": changes,
         "findings": [finding_as_dict(finding) for finding in findings],
     }
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"

@@ -16,7 +16,13 @@ from typing import Never
 
 import pytest
 
-from orchestrator.adapters.output_file import FileEffects, Outcome, write_generated_file
+from orchestrator.adapters.output_file import (
+    FileEffects,
+    GeneratedFile,
+    Outcome,
+    write_generated_file,
+    write_generated_files,
+)
 from orchestrator.domain.diagnostics import Diagnostic
 from orchestrator.domain.failures import OutsideFailure
 
@@ -25,7 +31,7 @@ OLD, NEW = f"{MARK}\nold\n", f"{MARK}\nnew: é\n"
 
 
 def write(path: Path, text: str = NEW, effects: FileEffects | None = None) -> Outcome | Diagnostic:
-    return write_generated_file(path, text, mark=MARK, effects=effects or FileEffects())
+    return write_generated_file(GeneratedFile(path=path, text=text, mark=MARK), effects or FileEffects())
 
 
 def failing(number: int) -> Callable[..., Never]:
@@ -186,9 +192,10 @@ def test_a_real_limit_on_file_size_leaves_the_old_file(tmp_path: Path) -> None:
 
     script = (
         "import sys; from pathlib import Path\n"
-        "from orchestrator.adapters.output_file import write_generated_file\n"
+        "from orchestrator.adapters.output_file import GeneratedFile, write_generated_file\n"
         "from orchestrator.domain.failures import OutsideFailure\n"
-        "try: write_generated_file(Path(sys.argv[1]), '# Generated' + 'x' * 9000, mark='# Generated')\n"
+        "file = GeneratedFile(path=Path(sys.argv[1]), text='# Generated' + 'x' * 9000, mark='# Generated')\n"
+        "try: write_generated_file(file)\n"
         "except OutsideFailure as failure: print(failure.finding.message)\n"
     )
     run = subprocess.run(
@@ -202,9 +209,69 @@ def test_a_real_limit_on_file_size_leaves_the_old_file(tmp_path: Path) -> None:
 def test_a_pipe_that_only_a_descriptor_names_is_not_written_to() -> None:
     reading, writing = os.pipe()
     try:
-        finding = write_generated_file(Path(f"/dev/fd/{writing}"), "text", mark="#")
+        finding = write_generated_file(GeneratedFile(path=Path(f"/dev/fd/{writing}"), text="text", mark="#"))
     finally:
         os.close(reading)
         os.close(writing)
     assert isinstance(finding, Diagnostic)
     assert (finding.code, "`--stdout`" in finding.help[0]) == ("E612", True)
+
+
+def _pair(directory: Path, text: str = NEW) -> tuple[GeneratedFile, GeneratedFile]:
+    one, other = (GeneratedFile(path=directory / name, text=text, mark=MARK) for name in ("one", "other"))
+    return one, other
+
+
+def test_two_files_are_written_together_and_the_unchanged_one_is_left_alone(tmp_path: Path) -> None:
+    assert write_generated_files(_pair(tmp_path)) == (Outcome.CREATED, Outcome.CREATED)
+    one, other = _pair(tmp_path)
+    before = one.path.stat().st_mtime_ns
+    assert write_generated_files((one, replace(other, text=OLD))) == (Outcome.UNCHANGED, Outcome.REPLACED)
+    assert (one.path.stat().st_mtime_ns, other.path.read_text()) == (before, OLD)
+    assert sorted(tmp_path.iterdir()) == [one.path, other.path]
+
+
+@pytest.mark.parametrize("step", ["create", "write", "set_mode", "flush"])
+def test_a_step_that_fails_at_the_second_file_changes_neither(step: str, tmp_path: Path) -> None:
+    write_generated_files(_pair(tmp_path, OLD))
+    steps = iter((False, True))
+    real = getattr(FileEffects(), step)
+
+    def fails_the_second_time(*arguments: object) -> object:
+        if next(steps):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return real(*arguments)
+
+    one, other = _pair(tmp_path)
+    with pytest.raises(OutsideFailure) as raised:
+        write_generated_files((one, other), replace(FileEffects(), **{step: fails_the_second_time}))
+    assert raised.value.finding.message == f"cannot write `{other.path}`: No space left on device"
+    assert raised.value.finding.notes == ("no file was changed",)
+    assert [each.read_text() for each in sorted(tmp_path.iterdir())] == [OLD, OLD]
+
+
+@pytest.mark.parametrize("old", [OLD, None])
+@pytest.mark.parametrize("error", [OSError(errno.EROFS, os.strerror(errno.EROFS)), KeyboardInterrupt()])
+def test_where_the_second_rename_fails_the_first_is_taken_back(
+    old: str | None, error: BaseException, tmp_path: Path
+) -> None:
+    if old is not None:
+        write_generated_files(_pair(tmp_path, old))
+    one, other = _pair(tmp_path)
+
+    def rename(source: Path, target: Path) -> None:
+        if target == other.path:
+            raise error
+        source.replace(target)
+
+    with pytest.raises((OutsideFailure, KeyboardInterrupt)):
+        write_generated_files((one, other), replace(FileEffects(), rename=rename))
+    assert [each.read_text() for each in sorted(tmp_path.iterdir())] == ([] if old is None else [old, old])
+
+
+def test_of_two_files_neither_is_written_where_one_is_somebody_elses(tmp_path: Path) -> None:
+    one, other = _pair(tmp_path)
+    other.path.write_text("mine")
+    finding = write_generated_files((one, other))
+    assert isinstance(finding, Diagnostic)
+    assert (finding.code, one.path.exists(), other.path.read_text()) == ("E613", False, "mine")
