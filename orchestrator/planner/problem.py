@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from math import inf
 
 LEVELS = 1000
 """A share of a GPU is a whole number of thousandths of it: the grid of gpu-memory-utilization."""
@@ -31,7 +32,7 @@ class Option:
 
     `pools` beside `gpus` hold the GPUs that may stand in for each, itself among them: the option then is all the sets
     with as many GPUs of each pool. Pools are equal or have nothing in common; their GPUs have the same free bytes.
-    Where `pools` is empty the option is one set.
+    Where `pools` is empty the option is one set. `headroom_weight` is that of the tenant; the search writes it here.
     """
 
     gpus: tuple[int, ...]
@@ -40,6 +41,7 @@ class Option:
     ceiling: int
     rank: tuple[int, ...] = ()
     pools: tuple[tuple[int, ...], ...] = ()
+    headroom_weight: float = 1.0
 
     def share_on(self, gpu: int) -> Share | None:
         """The share on a GPU that some set of the option has; None where none has it."""
@@ -91,10 +93,10 @@ class Option:
         return tuple(each for each in found if each is not None)
 
     def headroom(self, level: int) -> float:
-        """The headroom of the worst GPU of the set."""
+        """The headroom of the worst GPU of the set over the tenant's weight."""
         if self.is_uniform:
-            return self.shares[0].headroom(level)
-        return min(share.headroom(level) for share in self.shares)
+            return self.shares[0].headroom(level) / self.headroom_weight
+        return min(share.headroom(level) for share in self.shares) / self.headroom_weight
 
     @property
     def is_uniform(self) -> bool:
@@ -108,46 +110,153 @@ class Option:
     def level_for(self, headroom: float) -> int | None:
         """The least level that gives that headroom, or None when the ceiling does not."""
         levels = range(self.least, self.ceiling + 1)
-        key = self.shares[0].headroom if self.is_uniform else self.headroom
-        place = bisect_left(levels, headroom, key=key)
+        place = 0 if headroom == -inf else bisect_left(levels, headroom, key=self.headroom)
         return levels[place] if place < len(levels) else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tenant:
-    """Somebody to place. `weight` says whose interconnect counts first; exclusive: nobody else on its GPUs."""
+    """Somebody to place. `weight` is what is lightest of it; exclusive: nobody else on its GPUs.
+
+    `priority`: where not all fit, the higher ones stay. `current` are the GPUs that it runs on, where it does. A tenant
+    of `headroom_weight` 2 counts as having half of the headroom that it has, so that it gets twice as much.
+    """
 
     name: str
     options: tuple[Option, ...]
     exclusive: bool = False
     weight: int = 0
+    priority: int = 0
+    current: tuple[int, ...] | None = None
+    headroom_weight: float = 1.0
+
+    @property
+    def importance(self) -> tuple[int, int, str]:
+        """Sorts tenants, the most important first: by priority, then weight, then name."""
+        return (-self.priority, -self.weight, self.name)
+
+    @property
+    def weighted(self) -> tuple[Option, ...]:
+        """The options with the tenant's weight on their headroom."""
+        if self.headroom_weight == 1.0:
+            return self.options
+        return tuple(replace(option, headroom_weight=self.headroom_weight) for option in self.options)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """Tenants that keep apart, or stay together: `zones` has a number per GPU, such as that of its host.
+
+    Apart: no zone has GPUs of two of them. Together: one zone has all their GPUs. With GPUs as zones, only tenants of
+    one GPU each can be together.
+    """
+
+    members: frozenset[str]
+    zones: tuple[int, ...]
+    together: bool = False
+
+    @property
+    def is_per_gpu(self) -> bool:
+        return len(set(self.zones)) == len(self.zones)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """All tenants, and the free bytes of each GPU in the order that ties go by."""
+    """All tenants, the free bytes of each GPU in the order that ties go by, and who keeps apart or together."""
 
     tenants: tuple[Tenant, ...]
     free: tuple[int, ...]
+    rules: tuple[Rule, ...] = ()
 
     def without(self, names: frozenset[str]) -> Problem:
-        return Problem(tenants=tuple(each for each in self.tenants if each.name not in names), free=self.free)
+        return replace(self, tenants=tuple(each for each in self.tenants if each.name not in names))
+
+    def only(self, names: Iterable[str]) -> Problem:
+        kept = frozenset(names)
+        return replace(self, tenants=tuple(each for each in self.tenants if each.name in kept))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """What a placement is judged by, the first field first; `key` is smaller for the better one.
+
+    `moved` has a yes or no for each tenant that runs, and `ranks` the interconnect of each tenant, both in the order of
+    importance. The fewest moved come first, then the more important ones stay.
+    """
+
+    moved: tuple[bool, ...]
+    ranks: tuple[tuple[int, ...], ...]
+    smallest_headroom: float
+    gpus_used: int
+
+    @classmethod
+    def of(cls, tenants: tuple[Tenant, ...], options: tuple[Option, ...], levels: tuple[int, ...]) -> Score:
+        """`options` and `levels` stand beside the tenants."""
+        placed = sorted(zip(tenants, options, levels, strict=True), key=lambda each: each[0].importance)
+        headrooms = (
+            replace(option, headroom_weight=tenant.headroom_weight).headroom(level) for tenant, option, level in placed
+        )
+        return cls(
+            moved=tuple(
+                frozenset(tenant.current) != frozenset(option.gpus)
+                for tenant, option, _ in placed
+                if tenant.current is not None
+            ),
+            ranks=tuple(option.rank for _, option, _ in placed),
+            smallest_headroom=min(headrooms, default=inf),
+            gpus_used=len({gpu for option in options for gpu in option.gpus}),
+        )
+
+    @property
+    def moved_count(self) -> int:
+        return sum(self.moved)
+
+    @property
+    def key(self) -> tuple[int, tuple[bool, ...], tuple[tuple[int, ...], ...], float, int]:
+        return (self.moved_count, self.moved, self.ranks, -self.smallest_headroom, self.gpus_used)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gap:
+    """A part of the objective that is not proven: what was reached, and the bound that nothing can be better than.
+
+    `part` is the name of the field of `Score`; for "ranks" and "moved" the numbers count the tenants that are (in the
+    order of importance) surely best off.
+    """
+
+    part: str
+    reached: float
+    bound: float
+
+    @property
+    def size(self) -> float:
+        """Relative to what was reached, where that is not 0."""
+        return abs(self.bound - self.reached) / (abs(self.reached) or 1.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Solution:
-    """Where everybody goes and at which level, beside the tenants. `proven`: no better one exists."""
+    """Where everybody goes and at which level, beside the tenants.
+
+    `gaps` are the parts of the objective that are not proven, each under what was reached in the parts before it.
+    """
 
     options: tuple[Option, ...]
     levels: tuple[int, ...]
-    proven: bool = True
+    score: Score = Score(moved=(), ranks=(), smallest_headroom=inf, gpus_used=0)
+    gaps: tuple[Gap, ...] = ()
     steps: int = field(default=0, compare=False)
+
+    @property
+    def proven(self) -> bool:
+        """No better placement exists."""
+        return not self.gaps
 
     @property
     def smallest_headroom(self) -> float:
         """Infinite where nobody is placed."""
         pairs = zip(self.options, self.levels, strict=True)
-        return min((option.headroom(level) for option, level in pairs), default=float("inf"))
+        return min((option.headroom(level) for option, level in pairs), default=inf)
 
     @property
     def gpus_used(self) -> int:

@@ -16,7 +16,7 @@ from math import inf, nextafter
 
 from orchestrator.planner.division import divide, smallest_headroom
 from orchestrator.planner.packing import Choice, Item, LimitReachedError, Steps, pack
-from orchestrator.planner.problem import Option, Problem, Solution, Tenant
+from orchestrator.planner.problem import Gap, Option, Problem, Score, Solution, Tenant
 
 STEP_LIMIT = 200_000
 """Nodes until a first placement, and as many to improve it (a few seconds); past it the answer is "not known"."""
@@ -59,7 +59,9 @@ def solve(problem: Problem, step_limit: int = STEP_LIMIT) -> Solution | None:
     except LimitReachedError:
         proven = False
     levels = divide(improving.best, problem.free)
-    return Solution(options=improving.best, levels=levels, proven=proven, steps=improving.steps.taken)
+    score = Score.of(problem.tenants, improving.best, levels)
+    gaps = () if proven else (Gap(part="smallest_headroom", reached=0.0, bound=inf),)
+    return Solution(options=improving.best, levels=levels, score=score, gaps=gaps, steps=improving.steps.taken)
 
 
 @dataclass(slots=True)
