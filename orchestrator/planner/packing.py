@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from heapq import merge
+
+from orchestrator.planner.problem import Rule
+from orchestrator.planner.rules import Register
 
 
 class LimitReachedError(Exception):
@@ -54,12 +57,15 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Item:
+    """`name` is that by which rules mean it."""
+
     choices: tuple[Choice, ...]
     exclusive: bool = False
+    name: str = ""
 
 
-State = tuple[int, bytes]
-Look = tuple[int, int, bool]
+State = tuple[int, object]
+Look = tuple[int, int, bool, int]
 
 _TAKEN = -1
 """What is left of a GPU that an exclusive item holds: less than any claim."""
@@ -69,7 +75,12 @@ _MOST_THRESHOLDS = 64
 
 
 def pack(
-    items: tuple[Item, ...], free: tuple[int, ...], steps: Steps, most_gpus: int | None = None
+    items: tuple[Item, ...],
+    free: tuple[int, ...],
+    steps: Steps,
+    most_gpus: int | None = None,
+    *,
+    rules: tuple[Rule, ...] = (),
 ) -> list[tuple[int, tuple[int, ...]]] | None:
     """The chosen option of every item with its GPUs, or None when there is no packing.
 
@@ -80,7 +91,7 @@ def pack(
     order = sorted(range(len(items)), key=lambda number: _difficulty(items[number], number))
     if any(not items[number].choices for number in order) or not _may_fit(items, free):
         return None
-    search = _Search(tuple(items[number] for number in order), free, steps, most_gpus)
+    search = _Search(tuple(items[number] for number in order), free, steps, most_gpus, Register(rules))
     if not search.run():
         return None
     result: list[tuple[int, tuple[int, ...]]] = [(0, ())] * len(items)
@@ -140,7 +151,7 @@ class _Frame:
 
     state: State
     choices: Iterator[Choice]
-    before: list[tuple[int, bool]] | None = None
+    before: list[tuple[int, bool, int]] | None = None
 
 
 @dataclass(slots=True)
@@ -149,6 +160,7 @@ class _Search:
     free: tuple[int, ...]
     steps: Steps
     most_gpus: int | None
+    register: Register
     chosen: list[Choice] = field(init=False, default_factory=list)
     frames: list[_Frame] = field(init=False, default_factory=list)
     left: list[int] = field(init=False)
@@ -157,6 +169,9 @@ class _Search:
     places: list[int] = field(init=False)
     smallest: list[int] = field(init=False)
     alike: list[list[int]] = field(init=False)
+    marks: list[int] = field(init=False)
+    mark_of: list[int] = field(init=False)
+    heeded: list[int] = field(init=False)
     hopeless: set[State] = field(init=False, default_factory=set)
 
     def __post_init__(self) -> None:
@@ -170,7 +185,10 @@ class _Search:
             self.smallest.append(min(self.smallest[-1], _least_claim(item)))
         for row in (self.demand, self.places, self.smallest):
             row.reverse()
-        self.alike = _alike_from(self.items, len(self.free))
+        self.alike = _alike_from(self.items, len(self.free), self.register)
+        self.marks = [0] * len(self.free)
+        self.mark_of = _marks(self.items, self.register)
+        self.heeded = _heeded_from(self.items, self.mark_of, self.register)
 
     def run(self) -> bool:
         """Places all items; what is chosen stands in `chosen`."""
@@ -204,21 +222,25 @@ class _Search:
         choice = next(frame.choices, None)
         if choice is None:
             return False
-        frame.before = [(self.left[gpu], self.empty[gpu]) for gpu in choice.gpus]
-        self._take(choice, self.items[len(self.chosen)].exclusive)
+        frame.before = [(self.left[gpu], self.empty[gpu], self.marks[gpu]) for gpu in choice.gpus]
+        self._take(choice, self.items[len(self.chosen)])
         return True
 
     def _choices(self, depth: int) -> Iterator[Choice]:
         """The choices that fit, those that look alike once, in the order of their GPUs where GPUs stand in."""
-        item, alike = self.items[depth], self.alike[depth]
+        item = self.items[depth]
         tried: set[tuple[Look, ...]] = set()
         for choice in self._instances(item, depth):
-            if not self._fits(choice, item.exclusive):
+            if not self._fits(choice, item):
                 continue
-            looks = tuple((alike[gpu], self.left[gpu], self.empty[gpu]) for gpu in choice.gpus)
+            looks = tuple(self._look(depth, gpu) for gpu in choice.gpus)
             if looks not in tried:
                 tried.add(looks)
                 yield choice
+
+    def _look(self, depth: int, gpu: int) -> Look:
+        """All that the items from `depth` on see of a GPU."""
+        return (self.alike[depth][gpu], self.left[gpu], self.empty[gpu], self.marks[gpu] & self.heeded[depth])
 
     def _instances(self, item: Item, depth: int) -> Iterator[Choice]:
         if not any(choice.pools for choice in item.choices):
@@ -234,9 +256,8 @@ class _Search:
         for pool, claim in zip(pools, choice.claims, strict=True):
             needs[pool] = needs.get(pool, 0) + 1
             claims[pool] = claim
-        alike = self.alike[depth]
         row = sorted(
-            (gpu, pool, (alike[gpu], self.left[gpu], self.empty[gpu]))
+            (gpu, pool, self._look(depth, gpu))
             for pool, claim in claims.items()
             for gpu in pool
             if self.left[gpu] >= claim and (self.empty[gpu] or not exclusive)
@@ -262,21 +283,26 @@ class _Search:
         self.steps.spend(len(needs) > 1 or needs[pool] > 1)
         yield from self._sets([each for each in row if each[1:] != (pool, look)], needs)
 
-    def _fits(self, choice: Choice, exclusive: bool) -> bool:
+    def _fits(self, choice: Choice, item: Item) -> bool:
         for gpu, claim in zip(choice.gpus, choice.claims, strict=True):
-            if self.left[gpu] < claim or (exclusive and not self.empty[gpu]):
+            if self.left[gpu] < claim or (item.exclusive and not self.empty[gpu]):
                 return False
-        return self.most_gpus is None or self._used() + sum(self.empty[gpu] for gpu in choice.gpus) <= self.most_gpus
+        if self.most_gpus is not None and self._used() + sum(self.empty[gpu] for gpu in choice.gpus) > self.most_gpus:
+            return False
+        return self.register.allows(item.name, choice.gpus)
 
-    def _take(self, choice: Choice, exclusive: bool) -> None:
+    def _take(self, choice: Choice, item: Item) -> None:
         for gpu, claim in zip(choice.gpus, choice.claims, strict=True):
-            self.left[gpu] = _TAKEN if exclusive else self.left[gpu] - claim
+            self.left[gpu] = _TAKEN if item.exclusive else self.left[gpu] - claim
             self.empty[gpu] = False
+            self.marks[gpu] |= self.mark_of[len(self.chosen)]
+        self.register.enter(item.name, choice.gpus)
         self.chosen.append(choice)
 
-    def _give_back(self, before: list[tuple[int, bool]]) -> None:
-        for gpu, (left, empty) in zip(self.chosen.pop().gpus, before, strict=True):
-            self.left[gpu], self.empty[gpu] = left, empty
+    def _give_back(self, before: list[tuple[int, bool, int]]) -> None:
+        for gpu, (left, empty, mark) in zip(self.chosen.pop().gpus, before, strict=True):
+            self.left[gpu], self.empty[gpu], self.marks[gpu] = left, empty, mark
+        self.register.leave(self.items[len(self.chosen)].name)
 
     def _used(self) -> int:
         return len(self.empty) - sum(self.empty)
@@ -296,8 +322,10 @@ class _Search:
         unopened = sorted((left for left, empty in zip(self.left, self.empty, strict=True) if empty), reverse=True)
         return opened + [left for left in unopened[: self.most_gpus - self._used()] if left >= smallest]
 
-    def _state(self, depth: int) -> bytes:
+    def _state(self, depth: int) -> object:
         """What the GPUs look like to the items from `depth` on, whichever of those that look alike is which."""
+        if self.heeded[depth]:
+            return tuple(sorted(self._look(depth, gpu) for gpu in range(len(self.free))))
         words = [
             (alike << 49) | (left + 1) << 1 | empty
             for alike, left, empty in zip(self.alike[depth], self.left, self.empty, strict=True)
@@ -305,16 +333,44 @@ class _Search:
         return array("Q", sorted(words)).tobytes()
 
 
-def _alike_from(items: tuple[Item, ...], gpu_count: int) -> list[list[int]]:
+def _marks(items: tuple[Item, ...], register: Register) -> list[int]:
+    """The bit by which each item is known on its GPUs, 0 for those whom no rule names; one for those who are equal."""
+    bits: dict[object, int] = {}
+    return [
+        bits.setdefault((id(item.choices), item.exclusive, register.role(item.name)), 1 << len(bits))
+        if register.circle(item.name)
+        else 0
+        for item in items
+    ]
+
+
+def _heeded_from(items: tuple[Item, ...], mark_of: list[int], register: Register) -> list[int]:
+    """For every depth the marks of all on whom the place of an item from there on depends."""
+    row = [0]
+    for item in reversed(items):
+        circle = register.circle(item.name)
+        heeded = row[-1]
+        for other, mark in zip(items, mark_of, strict=True):
+            heeded |= mark if other.name in circle else 0
+        row.append(heeded)
+    row.reverse()
+    return row
+
+
+def _alike_from(items: tuple[Item, ...], gpu_count: int, register: Register) -> list[list[int]]:
     """For every depth a number per GPU: equal numbers mean that all items from there on see the two GPUs alike.
 
-    Items that take sets of several GPUs tell all GPUs apart that cannot stand in for each other.
+    Items that take sets of several GPUs tell all GPUs apart that cannot stand in for each other, and those with a rule
+    about hosts tell hosts apart.
     """
     rows = [[0] * gpu_count]
     later: Item | None = None
     for item in reversed(items):
         same = later is not None and item.choices is later.choices
-        rows.append(rows[-1] if same else _refined(rows[-1], item, gpu_count))
+        row = rows[-1] if same else _refined(rows[-1], item, gpu_count)
+        for rule in register.rules_of(item.name):
+            row = row if rule.is_per_gpu else _numbered(row, rule.zones)
+        rows.append(row)
         later = item
     rows.reverse()
     return rows
@@ -329,5 +385,10 @@ def _refined(row: list[int], item: Item, gpu_count: int) -> list[int]:
         looks = {gpu: tuple(pool for pool in pools if gpu in pool) for gpu in range(gpu_count)}
     else:
         return list(range(gpu_count))
+    return _numbered(row, [looks.get(gpu) for gpu in range(gpu_count)])
+
+
+def _numbered(row: list[int], looks: Sequence[object]) -> list[int]:
+    """One number for each pair that differs from the others."""
     names: dict[tuple[int, object], int] = {}
-    return [names.setdefault((row[gpu], looks.get(gpu)), len(names)) for gpu in range(gpu_count)]
+    return [names.setdefault(pair, len(names)) for pair in zip(row, looks, strict=True)]

@@ -35,7 +35,7 @@ def is_feasible(
     least = -inf if headroom is None else headroom
     steps = Steps(step_limit)
     try:
-        return _pack(problem.tenants, problem.free, least, steps) is not None
+        return _pack(problem, least, steps) is not None
     finally:
         if spent is not None:
             spent.taken += steps.taken
@@ -47,10 +47,10 @@ def solve(problem: Problem, step_limit: int = STEP_LIMIT) -> Solution | None:
     Raises `LimitReachedError` when not even a first placement was found; a limit reached later gives the best placement
     so far with `proven` False.
     """
-    first = _pack(problem.tenants, problem.free, -inf, Steps(step_limit))
+    first = _pack(problem, -inf, Steps(step_limit))
     if first is None:
         return None
-    improving = _Improving(problem.tenants, problem.free, first, Steps(step_limit))
+    improving = _Improving(problem, first, Steps(step_limit))
     proven = True
     try:
         improving.interconnect()
@@ -68,12 +68,19 @@ def solve(problem: Problem, step_limit: int = STEP_LIMIT) -> Solution | None:
 class _Improving:
     """A placement on its way to the best one; every method settles one part of the objective."""
 
-    tenants: tuple[Tenant, ...]
-    free: tuple[int, ...]
+    problem: Problem
     best: tuple[Option, ...]
     steps: Steps
     floor: float = -inf
     """The headroom that everybody is known to be able to have at once."""
+
+    @property
+    def tenants(self) -> tuple[Tenant, ...]:
+        return self.problem.tenants
+
+    @property
+    def free(self) -> tuple[int, ...]:
+        return self.problem.free
 
     def interconnect(self) -> None:
         """Heaviest tenant first: the best rank that leaves room for everybody; worse and better ones are struck out."""
@@ -82,18 +89,18 @@ class _Improving:
             ranks = sorted({option.rank for option in self.tenants[number].options})
             for rank in ranks:
                 if rank == self.best[number].rank:
-                    self.tenants = self._only_rank(number, rank)
+                    self.problem = self._only_rank(number, rank)
                     break
                 narrowed = self._only_rank(number, rank)
                 found = self._ask(narrowed, -inf)
                 if found is not None:
-                    self.tenants, self.best = narrowed, found
+                    self.problem, self.best = narrowed, found
                     break
 
-    def _only_rank(self, number: int, rank: tuple[int, ...]) -> tuple[Tenant, ...]:
+    def _only_rank(self, number: int, rank: tuple[int, ...]) -> Problem:
         tenant = self.tenants[number]
         kept = replace(tenant, options=tuple(option for option in tenant.options if option.rank == rank))
-        return (*self.tenants[:number], kept, *self.tenants[number + 1 :])
+        return replace(self.problem, tenants=(*self.tenants[:number], kept, *self.tenants[number + 1 :]))
 
     def headroom(self) -> None:
         """Raises `floor` until no placement gives everybody more."""
@@ -102,7 +109,7 @@ class _Improving:
         while self.floor < roof:
             wide = roof - self.floor > _CLOSE * max(1.0, abs(roof))
             wanted = (self.floor + roof) / 2 if wide else nextafter(self.floor, inf)
-            found = self._ask(self.tenants, wanted)
+            found = self._ask(self.problem, wanted)
             if found is not None:
                 self.best, self.floor = found, smallest_headroom(found, self.free)
             elif wide:
@@ -125,7 +132,7 @@ class _Improving:
         """The fewest GPUs that still give everybody `floor`, and the first such placement in the order of ties."""
         most = len({gpu for option in self.best for gpu in option.gpus})
         for count in range(self._fewest(), most + 1):
-            found = self._ask(self.tenants, self.floor, count)
+            found = self._ask(self.problem, self.floor, count)
             if found is not None:
                 self.best = found
                 return
@@ -133,18 +140,17 @@ class _Improving:
     def _fewest(self) -> int:
         return max((min(len(option.gpus) for option in tenant.options) for tenant in self.tenants), default=0)
 
-    def _ask(self, tenants: tuple[Tenant, ...], headroom: float, most: int | None = None) -> tuple[Option, ...] | None:
-        return _pack(tenants, self.free, headroom, self.steps, most)
+    def _ask(self, problem: Problem, headroom: float, most: int | None = None) -> tuple[Option, ...] | None:
+        return _pack(problem, headroom, self.steps, most)
 
 
-def _pack(
-    tenants: tuple[Tenant, ...], free: tuple[int, ...], headroom: float, steps: Steps, most: int | None = None
-) -> tuple[Option, ...] | None:
-    items = _items(tenants, free, headroom)
-    chosen = pack(items, free, steps, most)
+def _pack(problem: Problem, headroom: float, steps: Steps, most: int | None = None) -> tuple[Option, ...] | None:
+    items = _items(problem.tenants, problem.free, headroom)
+    chosen = pack(items, problem.free, steps, most, rules=problem.rules)
     if chosen is None:
         return None
-    return tuple(tenant.options[number].placed(gpus) for tenant, (number, gpus) in zip(tenants, chosen, strict=True))
+    pairs = zip(problem.tenants, chosen, strict=True)
+    return tuple(tenant.options[number].placed(gpus) for tenant, (number, gpus) in pairs)
 
 
 def _items(tenants: tuple[Tenant, ...], free: tuple[int, ...], headroom: float) -> tuple[Item, ...]:
@@ -153,7 +159,7 @@ def _items(tenants: tuple[Tenant, ...], free: tuple[int, ...], headroom: float) 
     for tenant in tenants:
         if id(tenant.options) not in choices:
             choices[id(tenant.options)] = tuple(_choices(tenant, free, headroom))
-    return tuple(Item(choices[id(tenant.options)], tenant.exclusive) for tenant in tenants)
+    return tuple(Item(choices[id(tenant.options)], tenant.exclusive, tenant.name) for tenant in tenants)
 
 
 def _choices(tenant: Tenant, free: tuple[int, ...], headroom: float) -> Iterator[Choice]:
@@ -178,14 +184,14 @@ def minimal_conflict(problem: Problem, step_limit: int = STEP_LIMIT) -> Conflict
     the first was answered; a limit reached later gives the smallest conflict so far with `minimal` False.
     """
     steps = Steps(step_limit)
-    if _pack(problem.tenants, problem.free, -inf, steps) is not None:
+    if _pack(problem, -inf, steps) is not None:
         return None
     rest, needed = list(problem.tenants), list[Tenant]()
     try:
         while rest:
-            count = _fewest_in_the_way(rest, needed, problem.free, steps)
+            count = _fewest_in_the_way(rest, needed, problem, steps)
             culprit = rest[count - 1] if count else None
-            same = [each for each in rest[:count] if culprit is not None and _are_equal(each, culprit)]
+            same = [each for each in rest[:count] if culprit is not None and _are_equal(each, culprit, problem)]
             needed.extend(same)
             rest = [each for each in rest[:count] if each not in same]
     except LimitReachedError:
@@ -206,16 +212,19 @@ def _conflict(problem: Problem, members: list[Tenant], *, minimal: bool) -> Conf
     return Conflict(names=tuple(each.name for each in problem.tenants if each.name in names), minimal=minimal)
 
 
-def _are_equal(one: Tenant, other: Tenant) -> bool:
-    return one.options is other.options and one.exclusive == other.exclusive
+def _are_equal(one: Tenant, other: Tenant, problem: Problem) -> bool:
+    if one is other:
+        return True
+    unruled = not any(name in rule.members for name in (one.name, other.name) for rule in problem.rules)
+    return unruled and one.options is other.options and one.exclusive == other.exclusive
 
 
-def _fewest_in_the_way(rest: list[Tenant], needed: list[Tenant], free: tuple[int, ...], steps: Steps) -> int:
+def _fewest_in_the_way(rest: list[Tenant], needed: list[Tenant], problem: Problem, steps: Steps) -> int:
     """How many of `rest`, from the first, cannot coexist with the needed ones; all of them together cannot."""
     low, high = 0, len(rest)
     while low < high:
         middle = (low + high) // 2
-        if _pack((*rest[:middle], *needed), free, -inf, steps) is None:
+        if _pack(replace(problem, tenants=(*rest[:middle], *needed)), -inf, steps) is None:
             high = middle
         else:
             low = middle + 1
