@@ -1,0 +1,106 @@
+"""`apart-from` and `together-with` of several services against each other: names that exist, wishes that agree."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from orchestrator.config.tree_values import clipped
+from orchestrator.domain.diagnostics import Diagnostic, Span
+from orchestrator.domain.profile import KeyPath, Level, Neighbours, ServiceProfile, Sharing
+
+_APART, _TOGETHER = "apart-from", "together-with"
+
+
+def check_neighbours(services: Sequence[ServiceProfile], *, whole: bool) -> Iterator[Diagnostic]:
+    """E141 for names that mean no other service (where `services` are all there are: `whole`), E142 for wishes that
+    cannot both come true."""
+    by_name = {each.name: each for each in services}
+    for service in services:
+        for path, name in _named(service):
+            if name == service.name:
+                yield _itself(service, path)
+            elif whole and name not in by_name:
+                yield _nobody(service, path, name, tuple(each for each in by_name if each != service.name))
+        for level in Level:
+            for number, name in enumerate(service.together_with.at(level)):
+                if name in by_name and name != service.name:
+                    span = service.places.value((_TOGETHER, level.value, number))
+                    yield from _Wish(one=service, other=by_name[name], level=level, span=span).obstacles()
+
+
+def _named(service: ServiceProfile) -> Iterator[tuple[KeyPath, str]]:
+    for key, neighbours in ((_APART, service.apart_from), (_TOGETHER, service.together_with)):
+        for level in Level:
+            for number, name in enumerate(neighbours.at(level)):
+                yield (key, level.value, number), name
+
+
+def _itself(service: ServiceProfile, path: KeyPath) -> Diagnostic:
+    help_ = "leave it out" + ("; replicas are kept apart anyway, see `spread`" if path[0] == _APART else "")
+    return Diagnostic(
+        code="E141",
+        message=f"`{path[0]}` of `{clipped(service.name)}` names `{clipped(service.name)}` itself",
+        span=service.places.value(path),
+        label="the same service",
+        help=(help_,),
+    )
+
+
+def _nobody(service: ServiceProfile, path: KeyPath, name: str, others: tuple[str, ...]) -> Diagnostic:
+    near = difflib.get_close_matches(name, others, n=1, cutoff=0.6)
+    row = ", ".join(f"`{clipped(each)}`" for each in others[:20])
+    help_ = f"did you mean `{clipped(near[0])}`?" if near else f"there are: {row}" if row else "leave it out"
+    return Diagnostic(
+        code="E141",
+        message=f"`{path[0]}` of `{clipped(service.name)}` names `{clipped(name)}`, and no service is called so",
+        span=service.places.value(path),
+        label="no such service",
+        help=(help_,),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Wish:
+    """`one` wants to be together with `other`, as it says at `span`."""
+
+    one: ServiceProfile
+    other: ServiceProfile
+    level: Level
+    span: Span
+
+    def obstacles(self) -> Iterator[Diagnostic]:
+        pair = (self.one, self.other)
+        for each in pair if self.level is Level.GPU else ():
+            if each.sharing is Sharing.EXCLUSIVE:
+                note = f"`{clipped(each.name)}` shares its GPUs with nobody: see {_at(each, ('sharing',))}"
+                yield self._contradicted(note, "write `sharing: shared` there")
+        for each, wanted in (pair, pair[::-1]):
+            for apart, number in _kept_away(each.apart_from, wanted.name):
+                if apart is Level.HOST or self.level is Level.GPU:
+                    place = _at(each, (_APART, apart.value, number))
+                    note = f"`{clipped(each.name)}` keeps away from `{clipped(wanted.name)}`: see {place}"
+                    yield self._contradicted(note, "take the name out there")
+
+    def _contradicted(self, note: str, repair: str) -> Diagnostic:
+        where = "GPU" if self.level is Level.GPU else "host"
+        return Diagnostic(
+            code="E142",
+            message=f"`{clipped(self.one.name)}` and `{clipped(self.other.name)}` cannot be together on a {where}",
+            span=self.span,
+            label="wanted here",
+            notes=(note,),
+            help=(f"{repair}, or take `{clipped(self.other.name)}` out here",),
+        )
+
+
+def _kept_away(neighbours: Neighbours, name: str) -> Iterator[tuple[Level, int]]:
+    for level in Level:
+        if name in neighbours.at(level):
+            yield level, neighbours.at(level).index(name)
+
+
+def _at(service: ServiceProfile, path: KeyPath) -> str:
+    span = service.places.value(path)
+    return f"{span.file}:{span.line}:{span.column}"
