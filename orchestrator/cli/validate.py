@@ -107,12 +107,14 @@ def _fixable(asked: Sequence[str], release: Release | None, checked: CheckedFile
 
 
 def _what_was_checked(asked: Sequence[str], checked: CheckedFiles) -> list[str]:
-    lines = [f"{each.project}: {_counted(each)} valid {_by_which_rules(each.release)}." for each in checked.deployments]
+    lines = [
+        f"{each.project}: {_services_of(each)} valid {_by_which_rules(each.release)}." for each in checked.deployments
+    ]
     command = shlex.join(["orchestrate", "plan", *([] if list(asked) == [PATHS_DEFAULT] else asked)])
     return [*lines, f"Next: `{command}` shows where they run and whether they start."]
 
 
-def _counted(deployment: Deployment) -> str:
+def _services_of(deployment: Deployment) -> str:
     """`3 services`; with replicas `3 services (5 containers)`."""
     count = len({each.service for each in deployment.services})
     containers = f" ({len(deployment.services)} containers)" if len(deployment.services) > count else ""

@@ -34,7 +34,7 @@ def join(
     """
     findings = [
         *check_together(outlines if outlines is not None else services),
-        *check_neighbours(services, whole=whole and (outlines is None or len(outlines) == len(services))),
+        *check_neighbours(services, file.release, whole=whole and (outlines is None or len(outlines) == len(services))),
         *_too_few_ports(file, services),
         *check_port(file.ports.first, ("ports", "first"), file.places),
         *_open_to_the_network(file),

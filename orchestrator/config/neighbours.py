@@ -5,17 +5,22 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import prod
 
 from orchestrator.config.tree_values import clipped
 from orchestrator.domain.diagnostics import Diagnostic, Span
 from orchestrator.domain.profile import KeyPath, Level, Neighbours, ServiceProfile, Sharing
+from orchestrator.domain.release import Release
+from orchestrator.engine.canonical import canonical_flags
+from orchestrator.engine.flag_values import as_positive_integer
+from orchestrator.engine.parallelism import PARALLEL_SIZES
 
 _APART, _TOGETHER = "apart-from", "together-with"
 
 
-def check_neighbours(services: Sequence[ServiceProfile], *, whole: bool) -> Iterator[Diagnostic]:
+def check_neighbours(services: Sequence[ServiceProfile], release: Release, *, whole: bool) -> Iterator[Diagnostic]:
     """E141 for names that mean no other service (where `services` are all there are: `whole`), E142 for wishes that
-    cannot both come true."""
+    cannot both come true, E143 for services that cannot be on one GPU because they have several."""
     by_name = {each.name: each for each in services}
     for service in services:
         for path, name in _named(service):
@@ -27,7 +32,8 @@ def check_neighbours(services: Sequence[ServiceProfile], *, whole: bool) -> Iter
             for number, name in enumerate(service.together_with.at(level)):
                 if name in by_name and name != service.name:
                     span = service.places.value((_TOGETHER, level.value, number))
-                    yield from _Wish(one=service, other=by_name[name], level=level, span=span).obstacles()
+                    wish = _Wish(one=service, other=by_name[name], level=level, span=span)
+                    yield from (*wish.obstacles(), *wish.too_many_gpus(release))
 
 
 def _named(service: ServiceProfile) -> Iterator[tuple[KeyPath, str]]:
@@ -83,6 +89,30 @@ class _Wish:
                     note = f"`{clipped(each.name)}` keeps away from `{clipped(wanted.name)}`: see {place}"
                     yield self._contradicted(note, "take the name out there")
 
+    def too_many_gpus(self, release: Release) -> Iterator[Diagnostic]:
+        """On one GPU there is room for services of one GPU, replica by replica."""
+        if self.level is Level.HOST:
+            return
+        for each in (self.one, self.other):
+            size = _gpus_of(each, release)
+            if size > 1:
+                yield self._cannot_share_one(f"`{clipped(each.name)}` takes {size} GPUs")
+        counts = (self.one.replicas, self.other.replicas)
+        if counts[0] != counts[1]:
+            pairs = zip((self.one, self.other), counts, strict=True)
+            row = " and ".join(f"`{clipped(each.name)}` has `replicas: {count}`" for each, count in pairs)
+            yield self._cannot_share_one(f"{row}; replicas go in pairs, one of each to a GPU")
+
+    def _cannot_share_one(self, note: str) -> Diagnostic:
+        return Diagnostic(
+            code="E143",
+            message=f"`{clipped(self.one.name)}` and `{clipped(self.other.name)}` cannot be on one GPU",
+            span=self.span,
+            label="wanted here",
+            notes=(note,),
+            help=("write the name under `host:` instead of `gpu:`",),
+        )
+
     def _contradicted(self, note: str, repair: str) -> Diagnostic:
         where = "GPU" if self.level is Level.GPU else "host"
         return Diagnostic(
@@ -93,6 +123,11 @@ class _Wish:
             notes=(note,),
             help=(f"{repair}, or take `{clipped(self.other.name)}` out here",),
         )
+
+
+def _gpus_of(service: ServiceProfile, release: Release) -> int:
+    flags = canonical_flags(service.vllm, release)
+    return prod(as_positive_integer(flags.get(name)) or 1 for name in PARALLEL_SIZES)
 
 
 def _kept_away(neighbours: Neighbours, name: str) -> Iterator[tuple[Level, int]]:

@@ -15,8 +15,7 @@ from orchestrator.domain.profile import Level, Places
 from orchestrator.domain.release import Release
 from orchestrator.engine.canonical import canonical_flags
 from orchestrator.engine.flag_values import as_positive_integer
-
-_PARALLEL_FLAGS = ("tensor-parallel-size", "pipeline-parallel-size", "data-parallel-size")
+from orchestrator.engine.parallelism import PARALLEL_SIZES
 
 
 def check_gpus(root: MappingNode, flags: EffectiveFlags, release: Release, places: Places) -> Iterator[Diagnostic]:
@@ -41,7 +40,7 @@ def _check_number(
 ) -> Iterator[Diagnostic]:
     """Each replica has GPUs of its own out of the list. On hosts of their own, all may have the same indices."""
     plain = canonical_flags(flags.values, release)
-    written = [flag for flag in _PARALLEL_FLAGS if flag in plain]
+    written = [flag for flag in PARALLEL_SIZES if flag in plain]
     sizes = [as_positive_integer(plain[flag]) for flag in written]
     replicas = as_positive_integer(scalar_at(root, "replicas")) or 1
     if not flags.is_complete or None in sizes:

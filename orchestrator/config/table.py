@@ -101,7 +101,7 @@ class TogetherSection(Section):
     gpu: Annotated[
         ServiceNames,
         Field(
-            description="Services on whose GPUs this one runs; who takes fewer GPUs takes none but the other's.",
+            description="Services on whose GPU this one runs; each takes one GPU, and replicas go in pairs, by number.",
             examples=[["micro"]],
         ),
     ] = Field(default_factory=list)
@@ -182,7 +182,7 @@ class ServiceSection(Section):
     together_with: Annotated[
         TogetherSection,
         Field(
-            description="Services that this one is placed beside; of one with replicas, beside at least one of them.",
+            description="Services that this one is placed beside.",
             examples=[{"gpu": ["micro"]}],
         ),
     ] = TogetherSection()
