@@ -10,6 +10,7 @@ from orchestrator.domain.profile import Sharing
 from orchestrator.domain.units import GIB
 from orchestrator.planner.candidacy import Candidacy, Ground, problems_on
 from orchestrator.planner.interconnect import interconnect_rank, interconnect_words
+from orchestrator.planner.peer_access import peer_access
 from orchestrator.planner.problem import Option
 from orchestrator.planner.seats import Seat, gib_text, listed, occupants
 
@@ -27,6 +28,7 @@ def cautions(
         seats = tuple(ground.seats[place] for place in option.gpus)
         found.extend(_worse_link(ground, candidacy, option, seats))
         found.extend(_unlike_cards(candidacy, seats))
+        found.extend(peer_access(ground, candidacy, seats))
         found.extend(_idle(candidacy, placement, seats))
         found.extend(_about_flags(ground, candidacy, seats))
     found.extend(_in_use(ground, candidacies, options))

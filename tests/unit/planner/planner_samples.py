@@ -98,7 +98,12 @@ def shipped_services() -> tuple[ServiceProfile, ...]:
             gpus=(0, 1),
             sharing=Sharing.EXCLUSIVE,
             priority=30,
-            vllm={**shared, "tensor-parallel-size": 2, "max-model-len": 131072},
+            vllm={
+                **shared,
+                "tensor-parallel-size": 2,
+                "max-model-len": 131072,
+                "disable-custom-all-reduce": True,
+            },
         ),
         service("mini", MIDDLE, gpus=(2,), priority=20, vllm={**shared, "max-model-len": 65536}),
         service("micro", SMALL, gpus=(2,), priority=10, vllm={**shared, "max-model-len": 65536}),

@@ -166,7 +166,7 @@ def test_a_group_takes_the_pair_with_the_better_slots() -> None:
 
 def test_a_group_prefers_equal_cards_and_warns_when_there_are_none() -> None:
     big = {"name": "NVIDIA RTX A6000", "total_bytes": 48 * GIB, "free_bytes": 47 * GIB, "cuda_total_bytes": 47 * GIB}
-    pair = service("a", LARGE, tensor_parallel_size=2, max_model_len=8192)
+    pair = service("a", LARGE, tensor_parallel_size=2, max_model_len=8192, disable_custom_all_reduce=True)
     equal = planned(rig(gpu(0, **big), gpu(1), gpu(2)), pair)
     assert places(equal) == {"a": (1, 2)}
     unlike = planned(rig(gpu(0, **big), gpu(1)), pair)
@@ -178,7 +178,7 @@ def test_a_group_prefers_equal_cards_and_warns_when_there_are_none() -> None:
 
 def test_a_pinned_pair_with_a_worse_link_is_kept_and_warned_about() -> None:
     inventory = rig(*(gpu(index) for index in range(3)), near=((1, 2),))
-    pair = service("a", LARGE, gpus=(0, 1), tensor_parallel_size=2, max_model_len=8192)
+    pair = service("a", LARGE, gpus=(0, 1), tensor_parallel_size=2, max_model_len=8192, disable_custom_all_reduce=True)
     plan = planned(inventory, pair)
     assert places(plan) == {"a": (0, 1)}
     (warning,) = plan.warnings
