@@ -16,6 +16,7 @@ from orchestrator.engine.arguments import serve_arguments
 from orchestrator.engine.canonical import canonical_flags
 from orchestrator.engine.compatibility import check_model
 from orchestrator.engine.cpu_platform import CPU_DTYPE, CpuRefusal, cautions_on_cpu, check_cpu, sizes_cache_by_flag
+from orchestrator.engine.quantization_methods import asked_method
 from orchestrator.memory.cpu_host import HostFootprint, gib_of_cache_space, host_footprint
 
 GIGA = 10**9
@@ -165,7 +166,7 @@ def _in_16_bits(facts: ModelFacts) -> ModelFacts:
 
 def _refusal(form: Form, question: Question) -> CpuRefusal | None:
     """Kernels that are not there, then flags that contradict the form."""
-    said = canonical_flags(question.flags, question.release).get("quantization")
+    _, said = asked_method(canonical_flags(question.flags, question.release))
     refusal = check_cpu(form.facts.config, said)
     flags: dict[str, FlagValue] = {**question.flags, "max-model-len": form.length}
     found = check_model(vllm=flags, release=question.release, facts=form.facts)

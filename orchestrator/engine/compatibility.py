@@ -21,7 +21,13 @@ from orchestrator.engine.quantization_checks import (
     refuses_float16,
     wrong_activations,
 )
-from orchestrator.engine.quantization_methods import QUANTIZATION_METHODS, SCHEMES, MethodSpan, span_at
+from orchestrator.engine.quantization_methods import (
+    QUANTIZATION_METHODS,
+    SCHEMES,
+    MethodSpan,
+    asked_method,
+    span_at,
+)
 from orchestrator.engine.rope_checks import check_lengths
 from orchestrator.engine.sharding_checks import check_sharding
 
@@ -73,8 +79,8 @@ def check_compatibility(
 
 
 def _check_quantization(case: Case) -> Iterator[FlagProblem]:
-    said, own = case.flags.get("quantization"), case.config.quantization
-    method = said if isinstance(said, str) else own.method if own is not None else None
+    (_, said), own = asked_method(case.flags), case.config.quantization
+    method = said or (own.method if own is not None else None)
     if method is None:
         return
     scheme = own.scheme or "" if own is not None else ""

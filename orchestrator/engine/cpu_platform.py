@@ -29,7 +29,7 @@ _INTEGERS = ("awq", "gptq", "compressed-tensors")
 _UNQUANTISED_HELP = "take the unquantised model in bfloat16, or a 4 bit AWQ or GPTQ form of it"
 _FLOAT_REASON = "{name} weights need a GPU: on CPUs vLLM has kernels for them with AMX tiles only, if at all"
 
-_REFUSALS = {
+CPU_REFUSALS = {
     "bitsandbytes": CpuRefusal(
         reason="bitsandbytes does not work without a GPU: it ends with `'Int8Params' object has no attribute 'SCB'`,"
         " and trying again does not help",
@@ -37,6 +37,8 @@ _REFUSALS = {
     ),
     "gguf": CpuRefusal(reason="vLLM cannot read GGUF without a GPU", help=_UNQUANTISED_HELP),
 }
+"""Methods that no release runs on a CPU."""
+
 _WEIGHT_FORMATS_OF_GPUS = {
     "fp8": "FP8",
     "fbgemm_fp8": "FP8",
@@ -46,15 +48,15 @@ _WEIGHT_FORMATS_OF_GPUS = {
 }
 
 
-def check_cpu(config: ModelConfig, said: object = None) -> CpuRefusal | None:
-    """Why the checkpoint does not run on a CPU; None when it does. `said` is the flag `quantization`.
+def check_cpu(config: ModelConfig, said: str | None = None) -> CpuRefusal | None:
+    """Why the checkpoint does not run on a CPU; None when it does. `said` is the method that the flags ask for.
 
     AWQ and GPTQ run with 4 bits (vLLM's CPU kernels know no other width), compressed-tensors with integers; none
     of them in experts. Read in the kernels of vLLM 0.32; what needs AMX tiles is not counted on.
     """
     stated = config.quantization
     if stated is None:
-        return _REFUSALS.get(said) or _unknown(said) if isinstance(said, str) else None
+        return CPU_REFUSALS.get(said) or _unknown(said) if said is not None else None
     method = stated.method.removeprefix("auto_").removesuffix("_marlin")
     if method in _WEIGHT_FORMATS_OF_GPUS:
         return CpuRefusal(
@@ -67,7 +69,7 @@ def check_cpu(config: ModelConfig, said: object = None) -> CpuRefusal | None:
         return None if stated.bits in (None, 4) else _wrong_width(method.upper(), stated)
     if method == "compressed-tensors":
         return _check_compressed_tensors(stated)
-    return _REFUSALS.get(method) or _unknown(stated.method)
+    return CPU_REFUSALS.get(method) or _unknown(stated.method)
 
 
 def cautions_on_cpu(config: ModelConfig, release: Release) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from orchestrator.domain.model_config import ModelConfig, Quantization
 from orchestrator.domain.profile import FlagValue
 from orchestrator.domain.release import Release
 from orchestrator.engine.canonical import canonical_flags, written_key
+from orchestrator.engine.cpu_platform import CPU_REFUSALS
 from orchestrator.engine.flag_values import Flags, text
 from orchestrator.engine.flags import flag
 from orchestrator.engine.problems import FlagProblem, nearest, quoted
@@ -20,6 +21,7 @@ from orchestrator.engine.quantization_methods import (
     QUANTIZATION_METHODS,
     TAKES_ANY_CHECKPOINT,
     WORDS_FOR_CHECKPOINT,
+    asked_method,
     method_span,
     plain_kernels_until,
 )
@@ -30,27 +32,31 @@ _DTYPES = {"half": "float16", "float": "float32"}
 
 
 def check_method(*, vllm: Mapping[str, FlagValue], release: Release) -> Iterator[FlagProblem]:
-    """E220 for a method that the release does not know; where the parser itself has the choices, it says so."""
-    known = flag(release, "quantization")
-    if known is not None and not known.choices:
-        yield from _check_said(_said(vllm, release), vllm, release)
+    """E220 for a method that the release does not know, or the `load-format` of one; where the parser itself has the
+    choices, it says so."""
+    flags = canonical_flags(vllm, release)
+    for name in ("quantization", "load-format"):
+        said, known = text(flags, name), flag(release, name)
+        is_method = name == "quantization" or said in METHOD_SINCE_PLUGIN
+        if is_method and known is not None and not known.choices:
+            yield from _check_said(said, _key(name, vllm, release), release)
 
 
-def _check_said(said: str | None, vllm: Mapping[str, FlagValue], release: Release) -> Iterator[FlagProblem]:
+def _check_said(said: str | None, key: str, release: Release) -> Iterator[FlagProblem]:
     if said is not None and said not in METHOD_ALIASES and method_span(said, release) is None:
-        yield _unknown_method(said, _key("quantization", vllm, release), release)
+        yield _unknown_method(said, key, release)
 
 
 def check_quantization(
     *, vllm: Mapping[str, FlagValue], release: Release, config: ModelConfig
 ) -> tuple[FlagProblem, ...]:
     """Findings about the method against the checkpoint's own, and about the type that is computed in."""
-    said, own = _said(vllm, release), config.quantization
+    name, said = asked_method(canonical_flags(vllm, release))
+    key, own = _key(name, vllm, release), config.quantization
     if said is None:
         found = [] if own is None else list(_check_own_method(own.method, release))
     else:
-        found = list(_check_said(said, vllm, release))
-        found = found or list(_check_match(said, own, _key("quantization", vllm, release), release))
+        found = list(_check_said(said, key, release)) or list(_check_match(said, own, key, release))
     if found:
         return tuple(found)
     return (
@@ -101,10 +107,6 @@ def _check_float16(vllm: Mapping[str, FlagValue], release: Release, config: Mode
         )
 
 
-def _said(vllm: Mapping[str, FlagValue], release: Release) -> str | None:
-    return text(canonical_flags(vllm, release), "quantization")
-
-
 def _key(name: str, vllm: Mapping[str, FlagValue], release: Release) -> str:
     return written_key(name, vllm, release) or name
 
@@ -133,8 +135,15 @@ def _unknown_method(method: str, key: str, release: Release) -> FlagProblem:
         on_value=bool(key),
         message=message,
         label=f"not a method of vLLM {release}",
-        help=(offer or "delete the line; the checkpoint says its method",),
+        help=(offer or "delete the line; the checkpoint says its method", *_without_gpu(method)),
     )
+
+
+def _without_gpu(method: str) -> Iterator[str]:
+    """No pin and no plugin helps on a CPU."""
+    refusal = CPU_REFUSALS.get(method)
+    if refusal is not None:
+        yield f"without a GPU no release runs it: {refusal.help}"
 
 
 def _check_match(said: str, own: Quantization | None, key: str, release: Release) -> Iterator[FlagProblem]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from orchestrator.domain.release import Release
+from orchestrator.engine.flag_values import Flags, text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +87,7 @@ SCHEMES: Mapping[str, tuple[MethodSpan, ...]] = {
 16-bit computing that of the fallback."""
 
 METHOD_SINCE_PLUGIN: Mapping[str, str] = {"bitsandbytes": "vllm-bnb-plugin", "gguf": "vllm-gguf-plugin"}
-"""Plugins that took over methods which left the core."""
+"""Plugins that took over methods which left the core, each with its word for `load-format`."""
 
 
 def method_span(method: str, release: Release) -> MethodSpan | None:
@@ -97,6 +98,12 @@ def method_span(method: str, release: Release) -> MethodSpan | None:
 def span_at(spans: tuple[MethodSpan, ...], release: Release) -> MethodSpan | None:
     """The span that a release falls in; None where it falls in none."""
     return next((span for span in spans if span.first <= release and (span.last is None or release <= span.last)), None)
+
+
+def asked_method(flags: Flags) -> tuple[str, str | None]:
+    """The method that flags ask for, and the flag that names it: some methods have a `load-format` of their own."""
+    said, loader = text(flags, "quantization"), text(flags, "load-format")
+    return ("load-format", loader) if said is None and loader in METHOD_SINCE_PLUGIN else ("quantization", said)
 
 
 METHOD_ALIASES = frozenset({"marlin"})

@@ -119,6 +119,15 @@ def test_bitsandbytes_is_refused_with_the_reason_and_the_fix() -> None:
     assert found.speed_ups == ()
 
 
+def test_the_load_format_asks_for_bitsandbytes_too() -> None:
+    found = asked(SMALL, release="0.27.1", flags={"load-format": "bitsandbytes"})
+    plain = by_label(found)["bf16"]
+    assert plain.refusal is not None
+    assert "'Int8Params'" in plain.refusal.reason
+    assert plain.unquantised is not None
+    assert found.running == ()
+
+
 def test_bitsandbytes_while_loading_is_refused_as_well_and_allowed_on_a_gpu() -> None:
     flags = {"quantization": "bitsandbytes"}
     found = asked((facts_of("Qwen/Qwen2.5-7B-Instruct"),), release="0.27.1", flags=flags)

@@ -136,7 +136,11 @@ def test_advice_that_asks_for_nothing_is_a_note() -> None:
 def test_methods_that_left_say_where_they_are() -> None:
     (problem,) = found(HALF, {"quantization": "bitsandbytes"}, "A10G")
     assert problem.message == "vLLM 0.32.0 no longer knows `bitsandbytes` quantisation"
-    assert problem.help == ("pin vLLM 0.27.1, or an image with `vllm-bnb-plugin` installed",)
+    assert problem.help == (
+        "pin vLLM 0.27.1, or an image with `vllm-bnb-plugin` installed",
+        "without a GPU no release runs it: take the unquantised model in bfloat16, or a 4 bit AWQ or GPTQ form of it;"
+        " bitsandbytes is for GPUs only",
+    )
     (problem,) = found(HALF, {"quantization": "hqq"}, "A10G")
     assert problem.help == ("pin vLLM 0.14.1",)
     (problem,) = found(HALF, {"quantization": "aqw"}, "A10G")

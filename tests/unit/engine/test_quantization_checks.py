@@ -177,3 +177,21 @@ def test_the_checkpoints_own_method_is_asked_for_too() -> None:
     assert (problem.code, problem.flag) == ("E220", "")
     assert found("auto-round", {}) == ()
     assert found("a-new-one", {}) == ()
+
+
+def test_a_method_that_left_is_named_by_its_load_format_too() -> None:
+    (problem,) = check_flags({"load-format": "bitsandbytes"}, release("0.28.0"))
+    assert (problem.code, problem.flag, problem.on_value) == ("E220", "load-format", True)
+    assert problem.message == "vLLM 0.28.0 no longer knows `bitsandbytes` quantisation"
+    assert problem.help[0] == "pin vLLM 0.27.1, or an image with `vllm-bnb-plugin` installed"
+    assert check_flags({"load-format": "bitsandbytes"}, release("0.27.1")) == ()
+    assert check_flags({"load-format": "runai_streamer"}, release("0.28.0")) == ()
+    assert [each.code for each in check_flags({"load-format": "gguf"}, release("0.24.0"))] == ["E220"]
+
+
+def test_a_load_format_that_is_for_another_method_contradicts_the_checkpoint() -> None:
+    (problem,) = found("awq", {"load-format": "bitsandbytes"}, "0.27.1")
+    assert problem.code == "E229"
+    assert problem.message == "`load-format` `bitsandbytes` contradicts the checkpoint, which is quantised with `awq`"
+    assert problem.help == ("delete the line; vLLM reads the method from the checkpoint",)
+    assert found(None, {"load-format": "bitsandbytes"}, "0.27.1") == ()
