@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from orchestrator.domain.release import Release
-from orchestrator.domain.units import GIB
 
 ENTRYPOINT = ("vllm", "serve")
 """Written out by us: the image's own entrypoint is the server module up to 0.11.0 and this from 0.11.1 on."""
@@ -93,12 +92,3 @@ def is_compiled_for(build: ImageBuild, capability: Capability) -> bool:
     """
     major, minor = capability
     return any(built_major == major and built_minor <= minor for built_major, built_minor in build.architectures)
-
-
-def shared_memory_bytes(tensor_parallel_size: int) -> int:
-    """Shared memory (/dev/shm) that the workers of a group need: none alone, else 1 GiB and 0.25 GiB for each.
-
-    A 160 MiB broadcast ring, 240 MiB of responses per worker and NCCL's own transport; 0.27.0 and later refuse to start
-    without.
-    """
-    return 0 if tensor_parallel_size < 2 else GIB + tensor_parallel_size * GIB // 4

@@ -6,8 +6,9 @@ Hugging Face token can be a file: Compose copies it from the variable to `/run/s
 there, so that it is neither in the container's environment nor in what `docker inspect` shows. Neither value is in the
 rendered file or in a label.
 
-Shared memory. Workers of one service talk through /dev/shm, where Docker gives 64 MiB. A private, larger /dev/shm is
-enough and keeps the host's IPC namespace closed, which `ipc: host` would open. It is a ceiling, not a reservation.
+Shared memory. Workers of one service talk through /dev/shm, and KV cache that is kept in RAM lies there; Docker gives
+64 MiB. A private, larger /dev/shm is enough and keeps the host's IPC namespace closed, which `ipc: host` would open.
+It is a ceiling, not a reservation.
 
 Privileges. All capabilities are dropped and none can be gained. Without them even root obeys file modes, so a service
 that mounts a directory of the host (which its user owns) gets back just what reading or writing it takes. The root
@@ -27,7 +28,8 @@ from orchestrator.domain.saved_plan import config_hash
 from orchestrator.domain.units import GIB
 from orchestrator.engine.arguments import serve_arguments
 from orchestrator.engine.canonical import canonical_flags
-from orchestrator.engine.images import ENTRYPOINT, shared_memory_bytes
+from orchestrator.engine.images import ENTRYPOINT
+from orchestrator.engine.shared_memory import shared_memory_bytes
 from orchestrator.render.health import healthcheck, start_period_seconds
 from orchestrator.render.yaml_text import Interpolation, literal_mapping
 
@@ -69,7 +71,7 @@ def service_configuration(
         "entrypoint": list(ENTRYPOINT),
         "command": list(_arguments(placement, profile, facts, plan.release)),
         "deploy": {"resources": {"reservations": {"devices": [_gpus(placement)]}}},
-        **_shared_memory(len(placement.workers)),
+        **_shared_memory(placement, profile, plan.release),
         "environment": _environment(profile, deployment, facts, plan.release),
         **_secrets(deployment),
         "volumes": _volumes(profile, deployment.caches),
@@ -93,11 +95,6 @@ def service_configuration(
     return configuration, config_hash(configuration)
 
 
-def shared_memory_gib(workers: int) -> int:
-    """GiB of /dev/shm for the workers of a service: the customary 8, or what they need where that is more."""
-    return max(_COMMON_SHM_GIB, -(-shared_memory_bytes(workers) // GIB))
-
-
 def _arguments(placement: Placement, profile: ServiceProfile, facts: ModelFacts, release: Release) -> tuple[str, ...]:
     local = is_host_path(profile.model)
     return serve_arguments(
@@ -119,8 +116,12 @@ def _gpus(placement: Placement) -> dict[str, object]:
     return {"driver": "nvidia", "device_ids": list(placement.gpu_uuids), "capabilities": ["gpu"]}
 
 
-def _shared_memory(workers: int) -> dict[str, object]:
-    return {"shm_size": f"{shared_memory_gib(workers)}gb"} if workers > 1 else {}
+def _shared_memory(placement: Placement, profile: ServiceProfile, release: Release) -> dict[str, object]:
+    """The customary 8 GiB, or what the service needs where that is more."""
+    needed = shared_memory_bytes(
+        len(placement.workers), vllm=placement.granted, release=release, environment=profile.environment
+    )
+    return {"shm_size": f"{max(_COMMON_SHM_GIB, -(-needed // GIB))}gb"} if needed else {}
 
 
 def _environment(

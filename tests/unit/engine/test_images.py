@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.domain.units import GIB
-from orchestrator.engine.images import default_image, image_build, is_compiled_for, shared_memory_bytes
+from orchestrator.engine.images import default_image, image_build, is_compiled_for
 from tests.unit.engine.engine_samples import release
 
 
@@ -31,7 +30,3 @@ def test_kernels_run_where_they_were_compiled_for(
     assert build.cuda == cuda
     assert all(is_compiled_for(build, capability) for capability in runs)
     assert not any(is_compiled_for(build, capability) for capability in does_not_run)
-
-
-def test_only_groups_need_shared_memory() -> None:
-    assert [shared_memory_bytes(size) for size in (1, 2, 8)] == [0, GIB + GIB // 2, 3 * GIB]

@@ -11,9 +11,9 @@ import yaml
 from orchestrator.domain.profile import Caches, Deployment, Ports, Secrets
 from orchestrator.domain.release import Release
 from orchestrator.render.compose import HEAD_MARK, compose_document, compose_text
-from orchestrator.render.compose_service import CONFIG_HASH_LABEL, shared_memory_gib
+from orchestrator.render.compose_service import CONFIG_HASH_LABEL
 from orchestrator.render.health import start_period_seconds
-from tests.unit.render.render_samples import FACTS, deployment, facts, plan, service
+from tests.unit.render.render_samples import FACTS, GRANTED, deployment, facts, plan, service
 
 PROBE = (
     "import http.client; c = http.client.HTTPConnection('127.0.0.1', 8000, timeout=5); "
@@ -114,10 +114,15 @@ def test_a_group_of_workers_gets_both_gpus_and_shared_memory_of_its_own() -> Non
     assert "shm_size" not in one_service()
 
 
-@pytest.mark.parametrize(("workers", "gib"), [(2, 8), (28, 8), (29, 9), (32, 9), (33, 10)])
-def test_shared_memory_is_never_less_than_the_workers_need(workers: int, gib: int) -> None:
-    assert shared_memory_gib(workers) == gib
-    assert gib >= 1 + 0.25 * workers
+@pytest.mark.parametrize(
+    ("name", "size", "shared_memory"),
+    [("heavy", 4, "8gb"), ("heavy", 6.6, "9gb"), ("small", 4, "8gb"), ("small", 20, "21gb")],
+)
+def test_kv_cache_that_is_kept_in_ram_gets_the_shared_memory_it_lies_in(
+    name: str, size: float, shared_memory: str
+) -> None:
+    offloading = service(name, vllm={**GRANTED, "kv-offloading-size": size})
+    assert rendered(deployment(offloading))["services"][name]["shm_size"] == shared_memory
 
 
 @pytest.mark.parametrize(
