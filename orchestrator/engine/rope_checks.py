@@ -25,6 +25,8 @@ from orchestrator.engine.values import whole_number
 LONGER_THAN_THE_MODEL = "VLLM_ALLOW_LONG_MAX_MODEL_LEN"
 _NEED_FACTOR = ("yarn", "deepseek_yarn", "linear", "dynamic", "ntk", "llama3")
 _NEED_ORIGINAL = ("yarn", "deepseek_yarn", "llama3", "longrope", "su")
+_ORIGINAL = "original_max_position_embeddings"
+_FILLS_IN_ORIGINAL = Release.of("0.20.0")
 _ROPE_KEYS = ("rope_scaling", "rope_parameters", "rope_theta", "max_position_embeddings")
 
 
@@ -40,6 +42,7 @@ def check_rope(vllm: Mapping[str, FlagValue], release: Release) -> Iterator[Flag
         own = [name for name in ("rope-scaling", "rope-theta") if flags.get(name) is not None]
         yield from _conflicts(key, overrides, own)
         yield from _ignored(key, overrides, release)
+        yield from _without_original(key, overrides, release)
 
 
 def _written(name: str, vllm: Mapping[str, FlagValue], release: Release) -> str:
@@ -112,6 +115,21 @@ def _ignored(key: str, overrides: Mapping[str, FlagValue], release: Release) -> 
             label="has no effect in this release",
             help=("write `rope-scaling` instead; it is turned into what the pinned release wants",),
         )
+
+
+def _without_original(key: str, overrides: Mapping[str, FlagValue], release: Release) -> Iterator[FlagProblem]:
+    """Releases before Transformers 5 look the length up and fail; later ones have one of their own."""
+    if release >= _FILLS_IN_ORIGINAL:
+        return
+    for word in rope_epoch(release).honoured:
+        scaling = overrides.get(word)
+        if isinstance(scaling, dict) and rope_type(scaling) == "yarn" and _ORIGINAL not in scaling:
+            yield _wrong(
+                key,
+                (word,),
+                f"`{word}` in `{key}` has no `{_ORIGINAL}`, and vLLM {release} fails without it",
+                f"add `{_ORIGINAL}`: the length in tokens the model was trained at (model card)",
+            )
 
 
 def check_lengths(

@@ -24,10 +24,10 @@ def shared_memory_bytes(
 ) -> int:
     """What the workers of a service need; 0 where Docker's own is enough.
 
-    Workers talk through a 160 MiB ring of ten chunks, answer through 240 MiB each, and NCCL has its own transport: 1 GiB
-    and 0.25 GiB for each cover that, and 0.27.0 and later refuse to start without. Chunks that a variable makes larger
-    come on top. So does the whole KV cache that is kept in RAM: its region is a file in /dev/shm (read in 0.32.0), which
-    takes its full size at the start.
+    Workers talk through a 160 MiB ring of ten chunks, answer through 240 MiB each, and NCCL has its own transport:
+    1 GiB and 0.25 GiB for each cover that, and 0.27.0 and later refuse to start without. Chunks that a variable makes
+    larger come on top. So does the KV cache that is kept in RAM: it is a file in /dev/shm (read in 0.32.0), which takes
+    its full size at the start.
     """
     offloaded = _offloaded_bytes(vllm, release)
     if workers < 2:
