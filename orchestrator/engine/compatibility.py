@@ -9,6 +9,7 @@ from orchestrator.domain.model_config import ModelFacts
 from orchestrator.domain.profile import FlagValue
 from orchestrator.domain.release import Release
 from orchestrator.engine.architectures import check_architecture
+from orchestrator.engine.attention_backends import BACKEND_RULES
 from orchestrator.engine.canonical import canonical_flags
 from orchestrator.engine.case import ADA, AMPERE, Case, Rule, dotted
 from orchestrator.engine.environment import NO_VARIABLES
@@ -191,7 +192,13 @@ def _check_driver(case: Case) -> Iterator[FlagProblem]:
     )
 
 
-CARD_RULES: tuple[Rule, ...] = (_check_quantization, *KV_CACHE_RULES, _check_bfloat16, _check_plain_kernels)
+CARD_RULES: tuple[Rule, ...] = (
+    _check_quantization,
+    *KV_CACHE_RULES,
+    *BACKEND_RULES,
+    _check_bfloat16,
+    _check_plain_kernels,
+)
 """Rules that need the card's compute capability."""
 
 IMAGE_RULES: tuple[Rule, ...] = (_check_architecture, _check_driver)

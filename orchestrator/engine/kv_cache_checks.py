@@ -11,10 +11,10 @@ from collections.abc import Iterator, Mapping
 from orchestrator.domain.model_config import LayerKind, ModelConfig
 from orchestrator.domain.profile import FlagValue
 from orchestrator.domain.release import Release
+from orchestrator.engine.attention_backends import CHECKED_SINCE, backend_variable, named_backend
 from orchestrator.engine.canonical import canonical_flags, written_key
 from orchestrator.engine.case import ADA, AMPERE, BLACKWELL, HOPPER, Case, Rule
-from orchestrator.engine.environment import setting
-from orchestrator.engine.flag_values import Flags, mapping, text
+from orchestrator.engine.flag_values import text
 from orchestrator.engine.problems import FlagProblem
 
 _FP8 = ("fp8", "fp8_e4m3", "fp8_e5m2")
@@ -31,7 +31,6 @@ _BACKENDS: Mapping[str, str] = {
 """Words that one backend alone has, on NVIDIA cards."""
 
 _JUDGED_BACKENDS = ("FLASH_ATTN", "FLASHINFER", "FLEX_ATTENTION", "TRITON_ATTN", "TURBOQUANT")
-_BACKENDS_CHECK_SINCE = Release.of("0.11.1")
 _TRITON_LATENT_FP8_SINCE = Release.of("0.18.0")
 _WITHOUT_V0 = Release.of("0.11.0")
 
@@ -41,7 +40,7 @@ def check_kv_cache_words(
 ) -> Iterator[FlagProblem]:
     """E222 for what no card changes: a type of another kind of model, or of another attention backend."""
     flags = canonical_flags(vllm, release)
-    word, backend = text(flags, "kv-cache-dtype") or "auto", _backend(flags)
+    word, backend = text(flags, "kv-cache-dtype") or "auto", named_backend(flags)
     label = _wrong_for_model(word, release, config) or _wrong_for_backend(word, backend, release)
     if label:
         yield FlagProblem(
@@ -72,22 +71,16 @@ def _is_latent(config: ModelConfig) -> bool:
 def _wrong_for_model(word: str, release: Release, config: ModelConfig) -> str:
     """Why no backend has this type for this kind of model; empty where one may."""
     if _is_latent(config):
-        is_for_others = word in _BACKENDS or (word == "fp8_e5m2" and release >= _BACKENDS_CHECK_SINCE)
+        is_for_others = word in _BACKENDS or (word == "fp8_e5m2" and release >= CHECKED_SINCE)
         return "not with latent attention (MLA)" if is_for_others else ""
     return "only with latent attention (MLA)" if config.layers and word in _SPARSE_LATENT else ""
 
 
 def _wrong_for_backend(word: str, backend: str, release: Release) -> str:
     only = _BACKENDS.get(word)
-    if only is None or backend == only or backend not in _JUDGED_BACKENDS or release < _BACKENDS_CHECK_SINCE:
+    if only is None or backend == only or backend not in _JUDGED_BACKENDS or release < CHECKED_SINCE:
         return ""
     return f"only `{only}` has it"
-
-
-def _backend(flags: Flags) -> str:
-    """The attention backend that the flags ask for; empty where they leave the choice."""
-    said = text(flags, "attention-backend") or text(mapping(flags, "attention-config"), "backend") or ""
-    return "" if said.upper() == "AUTO" else said.upper()
 
 
 def _check_fp4(case: Case) -> Iterator[FlagProblem]:
@@ -121,7 +114,7 @@ def _check_fp8(case: Case) -> Iterator[FlagProblem]:
 def _check_latent_fp8(case: Case, word: str) -> Iterator[FlagProblem]:
     """Data-centre cards from Hopper on have backends for it; all others have Triton's alone."""
     has_own_kernels = case.capability[0] in (HOPPER[0], BLACKWELL[0])
-    if has_own_kernels or case.release < _BACKENDS_CHECK_SINCE:
+    if has_own_kernels or case.release < CHECKED_SINCE:
         return
     if case.capability < ADA:
         label = "latent attention (MLA) has it from compute capability 8.9 on"
@@ -132,8 +125,8 @@ def _check_latent_fp8(case: Case, word: str) -> Iterator[FlagProblem]:
 
 
 def _check_fp8_on_ampere(case: Case, word: str) -> Iterator[FlagProblem]:
-    backend = _backend(case.flags) or (setting(case.environment, "VLLM_ATTENTION_BACKEND", case.release) or "").upper()
-    if backend == "FLASHINFER" and case.release < _BACKENDS_CHECK_SINCE:
+    backend = named_backend(case.flags) or backend_variable(case)
+    if backend == "FLASHINFER" and case.release < CHECKED_SINCE:
         return
     if backend not in ("FLASHINFER", ""):
         yield case.problem(
@@ -143,7 +136,7 @@ def _check_fp8_on_ampere(case: Case, word: str) -> Iterator[FlagProblem]:
             label="below compute capability 8.9 only FLASHINFER can",
             help="write `attention-backend: FLASHINFER`, or delete the line",
         )
-    elif case.release >= _BACKENDS_CHECK_SINCE:
+    elif case.release >= CHECKED_SINCE:
         yield case.problem(
             "W221", "kv-cache-dtype", f"`{word}` KV cache on {case.gpu.name} works through FlashInfer attention only"
         )

@@ -39,7 +39,7 @@ def test_a_code_has_both_examples_or_says_why_it_has_none(each: Explanation) -> 
         ("X201", "E201"),
         ("212", "E212"),
         ("W212", "E212"),
-        ("E235", "E234"),
+        ("E236", "E235"),
         ("EE201", "E201"),
         ("hello", None),
     ],
