@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Never
+from typing import Any, Never
 
 import pytest
 
@@ -243,8 +243,9 @@ def test_a_step_that_fails_at_the_second_file_changes_neither(step: str, tmp_pat
         return real(*arguments)
 
     one, other = _pair(tmp_path)
+    broken: dict[str, Any] = {step: fails_the_second_time}
     with pytest.raises(OutsideFailure) as raised:
-        write_generated_files((one, other), replace(FileEffects(), **{step: fails_the_second_time}))
+        write_generated_files((one, other), replace(FileEffects(), **broken))
     assert raised.value.finding.message == f"cannot write `{other.path}`: No space left on device"
     assert raised.value.finding.notes == ("no file was changed",)
     assert [each.read_text() for each in sorted(tmp_path.iterdir())] == [OLD, OLD]

@@ -46,6 +46,7 @@ def test_the_file_is_written_and_the_next_step_named() -> None:
     assert result.exit_code == 0, result.output
     assert result.stdout == (
         "wrote compose/qwen3-tiers/compose.yaml (3 services)\n"
+        "wrote compose/qwen3-tiers/orchestrate.lock.json\n"
         "Next: in the environment, or in compose/qwen3-tiers/.env, set\n"
         "  `VLLM_API_KEY` to the key that clients must send\n"
         "  `HF_TOKEN` to a Hugging Face token (empty will do for public models)\n"
@@ -130,7 +131,7 @@ def test_strangers_with_a_key_are_pointed_out() -> None:
 
 def test_without_secrets_the_next_step_is_to_start() -> None:
     change_deployment(secrets={"api-key": None, "hf-token": None})
-    assert render().stdout.splitlines()[1:] == [
+    assert render().stdout.splitlines()[2:] == [
         "Next:",
         "  docker compose -f compose/qwen3-tiers/compose.yaml up --detach --wait",
     ]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from orchestrator.domain.operations import Drift, DriftKind, OperationKind, applied
-from orchestrator.domain.profile import Caches, Deployment, Ports, Secrets
+from orchestrator.domain.profile import Caches, Deployment, FlagValue, Ports, Secrets
 from orchestrator.domain.release import Release
 from orchestrator.domain.saved_plan import ComposeFile, SavedPlan, config_hash
 from orchestrator.domain.units import GIB
@@ -59,7 +59,7 @@ def test_a_changed_flag_is_named_by_the_key_that_the_user_wrote(flags: dict[str,
 
 
 def test_of_a_mapping_only_the_entries_that_differ_are_named() -> None:
-    yarn = {"rope_type": "yarn", "factor": 2.0, "original_max_position_embeddings": 32768}
+    yarn: dict[str, FlagValue] = {"rope_type": "yarn", "factor": 2.0, "original_max_position_embeddings": 32768}
     before, after = (
         saved(cards(1), replace(ONE, vllm={**ONE.vllm, "max-model-len": 65536, "rope-scaling": {**yarn, **more}}))
         for more in ({}, {"factor": 4.0})
@@ -68,7 +68,7 @@ def test_of_a_mapping_only_the_entries_that_differ_are_named() -> None:
 
 
 def test_another_spelling_of_the_same_is_no_change() -> None:
-    other = {"max_model_len": "8k", "gpu-memory-utilization": 0.5}
+    other: dict[str, FlagValue] = {"max_model_len": "8k", "gpu-memory-utilization": 0.5}
     spelt = saved(cards(1), replace(ONE, vllm={**other, "max_model_len": 8192}))
     assert told(reconcile(saved(cards(1), ONE), spelt)) == ["keep mini"]
 
