@@ -79,7 +79,6 @@ def test_a_service_that_waits_for_its_co_tenant_is_rendered_whole() -> None:
             "orchestrate.vllm-release": "0.32.0",
             "orchestrate.gpu-uuids": "GPU-cccc",
             "orchestrate.gpu-memory-utilization": "0.45",
-            "orchestrate.predicted-kv-tokens": "100000",
         },
     }
 
