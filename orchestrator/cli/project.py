@@ -272,7 +272,8 @@ class _Reader:
             self.report.extend(check_together(outlines))
             return None
         file = replace(file, release=self._release) if self._release else file
-        deployment = join(file, loaded, self.report, outlines)
+        whole = len(services) == len(self._listed(document))
+        deployment = join(file, loaded, self.report, outlines, whole=whole and None not in services)
         return deployment if len(loaded) == len(services) else None
 
     def _services_alone(self, directory: str, services: list[Document]) -> list[Deployment]:

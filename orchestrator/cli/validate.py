@@ -18,6 +18,7 @@ from orchestrator.domain.release import Release
 
 if TYPE_CHECKING:
     from orchestrator.cli.project import CheckedFiles
+    from orchestrator.domain.profile import Deployment
 
 
 def validate(
@@ -107,12 +108,17 @@ def _fixable(asked: Sequence[str], release: Release | None, checked: CheckedFile
 
 def _what_was_checked(asked: Sequence[str], checked: CheckedFiles) -> list[str]:
     lines = [
-        f"{each.project}: {len(each.services)} service{'' if len(each.services) == 1 else 's'} "
-        f"valid {_by_which_rules(each.release)}."
-        for each in checked.deployments
+        f"{each.project}: {_services_of(each)} valid {_by_which_rules(each.release)}." for each in checked.deployments
     ]
     command = shlex.join(["orchestrate", "plan", *([] if list(asked) == [PATHS_DEFAULT] else asked)])
     return [*lines, f"Next: `{command}` shows where they run and whether they start."]
+
+
+def _services_of(deployment: Deployment) -> str:
+    """`3 services`; with replicas `3 services (5 containers)`."""
+    count = len({each.service for each in deployment.services})
+    containers = f" ({len(deployment.services)} containers)" if len(deployment.services) > count else ""
+    return f"{count} service{'' if count == 1 else 's'}{containers}"
 
 
 def _by_which_rules(release: Release) -> str:

@@ -15,6 +15,7 @@ from orchestrator.config.yaml_nodes import Document, MappingNode
 from orchestrator.domain.diagnostics import Diagnostic, Fix, Span
 from orchestrator.domain.profile import FlagValue, KeyPath, Places
 from orchestrator.domain.release import Release
+from orchestrator.engine.automatic import as_vllm_may_see
 from orchestrator.engine.canonical import named
 from orchestrator.engine.checks import check_flags
 from orchestrator.engine.environment_checks import check_environment
@@ -117,7 +118,10 @@ def check_effective(flags: EffectiveFlags, release: Release) -> list[Diagnostic]
     """What the release says about the flags, each finding at its line in the service's or the deployment's file."""
     if len(flags.values) > MAX_FLAGS:
         return [_too_many(flags)]
-    problems = [*check_flags(flags.values, release), *_unknown_names(flags.own.broken, release)]
+    problems = [
+        *check_flags(as_vllm_may_see(flags.values, release), release),
+        *_unknown_names(flags.own.broken, release),
+    ]
     return [finding_about(problem, flags, release) for problem in problems]
 
 

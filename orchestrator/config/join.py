@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from orchestrator.config.load import DeploymentFile, ServiceOutline, check_port
+from orchestrator.config.neighbours import check_neighbours
 from orchestrator.config.tree_values import clipped
 from orchestrator.domain.diagnostics import Diagnostic, Report, Severity
 from orchestrator.domain.profile import Caches, Deployment, KeyPath, Places, Ports, Secrets, ServiceProfile
@@ -23,11 +24,17 @@ def join(
     services: Sequence[ServiceProfile],
     report: Report,
     outlines: Sequence[ServiceOutline] | None = None,
+    *,
+    whole: bool = True,
 ) -> Deployment | None:
-    """The deployment with its services, or None if and only if an error was added to the report. `outlines` are those
-    of all its services, where some of them could not be loaded."""
+    """The deployment with its services and their replicas, or None if and only if an error was added to the report.
+
+    `outlines` are those of all its services, where some of them could not be loaded. `whole`: `services` are all that
+    the deployment has.
+    """
     findings = [
         *check_together(outlines if outlines is not None else services),
+        *check_neighbours(services, file.release, whole=whole and (outlines is None or len(outlines) == len(services))),
         *_too_few_ports(file, services),
         *check_port(file.ports.first, ("ports", "first"), file.places),
         *_open_to_the_network(file),
@@ -41,7 +48,7 @@ def join(
         project=file.project,
         release=file.release,
         image=file.image or default_image(file.release),
-        services=tuple(services),
+        services=tuple(replica for service in services for replica in service.as_replicas()),
         ports=file.ports,
         caches=file.caches,
         secrets=file.secrets,
@@ -65,7 +72,7 @@ def without_file(
         secrets=Secrets(),
         places=Places(services[0].places.file if services else ""),
     )
-    return join(file, services, report, outlines)
+    return join(file, services, report, outlines, whole=False)
 
 
 AnyService = ServiceProfile | ServiceOutline
@@ -78,16 +85,41 @@ def check_together(services: Sequence[AnyService]) -> Iterator[Diagnostic]:
 
 
 def _same_names(services: Sequence[AnyService]) -> Iterator[Diagnostic]:
+    """Two services of one name, and a service that is called like a replica of another."""
     first: dict[str, AnyService] = {}
     for service in services:
         if service.name is None:
             continue
-        other = first.setdefault(service.name, service)
-        if other is not service:
+        yield from _too_long(service)
+        names = dict.fromkeys((service.name, *service.instances))
+        taken = next((name for name in names if name in first), None)
+        for name in names:
+            first.setdefault(name, service)
+        if taken is not None:
+            other = first[taken]
+            whose = [f"`{each.name}`" for each in (other, service) if each.name != taken]
+            of = f" (it is a replica of {' and of '.join(whose)})" if whose else ""
             note = f"the other one is {_place(other, ('service',))}"
-            message = f"two services are called `{clipped(service.name)}`"
+            message = f"two services are called `{clipped(taken)}`{of}"
             span = service.places.value(("service",))
             yield Diagnostic(code="E130", message=message, span=span, notes=(note,), help=("rename one of them",))
+
+
+_LONGEST_NAME = 63
+
+
+def _too_long(service: AnyService) -> Iterator[Diagnostic]:
+    """A container's name is a host's name in the network of the containers."""
+    name = service.name or ""
+    longest = service.instances[-1]
+    if len(name) <= _LONGEST_NAME < len(longest):
+        yield Diagnostic(
+            code="E130",
+            message=f"the replica `{longest}` has a name of more than {_LONGEST_NAME} characters",
+            span=service.places.value(("service",)),
+            notes=(f"{len(longest)} characters: replicas are called after their service, with a number",),
+            help=(f"give the service a name of at most {_LONGEST_NAME - len(longest) + len(name)} characters",),
+        )
 
 
 def _same_ports(services: Sequence[AnyService]) -> Iterator[Diagnostic]:
@@ -95,16 +127,35 @@ def _same_ports(services: Sequence[AnyService]) -> Iterator[Diagnostic]:
     for service in services:
         if service.port is None:
             continue
-        other = first.setdefault(service.port, service)
+        ports = range(service.port, service.port + service.replicas)
+        if ports[-1] > _LAST_PORT >= service.port:
+            yield _beyond_the_last(service, ports)
+            continue
+        taken = next((port for port in ports if port in first), service.port)
+        other = first.get(taken, service)
+        first = dict.fromkeys(ports, service) | first
         if other is not service:
             by = f"`{clipped(other.name)}`" if other.name is not None else "another service"
             yield Diagnostic(
                 code="E131",
-                message=f"port {service.port} is taken by {by}",
+                message=f"port {taken} is taken by {by}",
                 span=service.places.value(("port",)),
                 notes=(f"{by} takes it at {_place(other, ('port',))}",),
                 help=("choose another port, or remove the key: a free one is given out",),
             )
+
+
+_LAST_PORT = 65535
+
+
+def _beyond_the_last(service: AnyService, ports: range) -> Diagnostic:
+    return Diagnostic(
+        code="E131",
+        message=f"there are not enough ports from {ports[0]} on for {len(ports)} replicas",
+        span=service.places.value(("port",)),
+        notes=(f"asked: {len(ports)} ports, available: {_LAST_PORT + 1 - ports[0]}",),
+        help=(f"write `port: {_LAST_PORT + 1 - len(ports)}` or less, or remove the key",),
+    )
 
 
 def _place(service: AnyService, path: KeyPath) -> str:
@@ -113,8 +164,10 @@ def _place(service: AnyService, path: KeyPath) -> str:
 
 
 def _too_few_ports(file: DeploymentFile, services: Sequence[ServiceProfile]) -> Iterator[Diagnostic]:
-    pinned = {service.port for service in services if service.port is not None}
-    wanted = sum(service.port is None for service in services)
+    pinned = {
+        port for each in services if each.port is not None for port in range(each.port, each.port + each.replicas)
+    }
+    wanted = sum(service.replicas for service in services if service.port is None)
     room = 65536 - file.ports.first - sum(port >= file.ports.first for port in pinned)
     if wanted > room:
         yield Diagnostic(

@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from posixpath import normpath
 
 from orchestrator.config.ambiguity_fixes import with_fixes_of_ambiguities
-from orchestrator.config.checks_of_text import FILE_NAME, GPU
+from orchestrator.config.checks_of_text import FILE_NAME
 from orchestrator.config.flags_section import (
-    EffectiveFlags,
     FlagsSection,
     check_effective,
     check_null_flags,
@@ -19,16 +18,28 @@ from orchestrator.config.flags_section import (
 )
 from orchestrator.config.hints import hint_for_deployment, hint_for_service
 from orchestrator.config.known_models import StandsForDirectory, check_known_model
+from orchestrator.config.pins import check_gpus
 from orchestrator.config.release_key import check_release, note_about_stand_in, readable_release
-from orchestrator.config.scalars import Scalar
 from orchestrator.config.structure import check_structure, keys_of
-from orchestrator.config.table import DeploymentSection, ServiceSection
-from orchestrator.config.tree_values import clipped, places_of
+from orchestrator.config.table import MOST_REPLICAS, DeploymentSection, ServiceSection
+from orchestrator.config.tree_values import clipped, places_of, scalar_at
 from orchestrator.config.yaml_nodes import Document, MappingNode, ScalarNode, SequenceNode
 from orchestrator.domain.diagnostics import Diagnostic, Report, Severity, Span
-from orchestrator.domain.profile import Caches, KeyPath, Places, Ports, Requirements, Secrets, ServiceProfile, Sharing
+from orchestrator.domain.profile import (
+    Caches,
+    KeyPath,
+    Level,
+    Neighbours,
+    Places,
+    Ports,
+    Requirements,
+    Secrets,
+    ServiceProfile,
+    Sharing,
+    instance_names,
+)
 from orchestrator.domain.release import Release
-from orchestrator.engine.canonical import ROPE_FLAGS, canonical_flags
+from orchestrator.engine.canonical import ROPE_FLAGS
 from orchestrator.engine.flag_values import as_positive_integer
 from orchestrator.engine.flags import flags as flags_of
 from orchestrator.engine.releases import NEWEST
@@ -152,23 +163,24 @@ class ServiceOutline:
     places: Places
     name: str | None = None
     port: int | None = None
+    replicas: int = 1
+
+    @property
+    def instances(self) -> tuple[str, ...]:
+        return () if self.name is None else instance_names(self.name, self.replicas)
 
 
 def outline_of_service(document: Document) -> ServiceOutline:
     """The outline of a service file. Never fails: what cannot be read is None."""
     if document.root is None:
         return ServiceOutline(places=Places(document.file))
-    name, port = (_scalar_at(document.root, key) for key in ("service", "port"))
+    name, port, replicas = (scalar_at(document.root, key) for key in ("service", "port", "replicas"))
     return ServiceOutline(
         name=name if isinstance(name, str) else None,
         port=as_positive_integer(port),
+        replicas=min(as_positive_integer(replicas) or 1, MOST_REPLICAS),
         places=places_of(document.root, document.file),
     )
-
-
-def _scalar_at(root: MappingNode, key: str) -> Scalar:
-    entry = root.entries.get(key)
-    return entry.node.value if entry and isinstance(entry.node, ScalarNode) else None
 
 
 def load_service(
@@ -204,10 +216,10 @@ def _service(
     findings.extend(about_flags)
     environment = section.environment if section else {}
     findings.extend(check_variables(environment, effective, release))
-    model = _scalar_at(root, "model")
+    model = scalar_at(root, "model")
     if stands_for_directory and isinstance(model, str) and not any(finding.is_error for finding in about_flags):
         findings.extend(check_known_model(model, effective, environment, release, stands_for_directory))
-    findings.extend(_check_gpus(root, effective, release, places))
+    findings.extend(check_gpus(root, effective, release, places))
     if section is None:
         return None
     gpus = tuple(section.gpus) if isinstance(section.gpus, list) else None
@@ -219,6 +231,10 @@ def _service(
         gpus=gpus,
         sharing=Sharing(section.sharing),
         priority=section.priority,
+        replicas=section.replicas,
+        spread=Level(section.spread),
+        apart_from=Neighbours(gpu=tuple(section.apart_from.gpu), host=tuple(section.apart_from.host)),
+        together_with=Neighbours(gpu=tuple(section.together_with.gpu), host=tuple(section.together_with.host)),
         port=section.port or None,
         requirements=Requirements(full_length_requests=float(section.require.full_length_requests)),
         vllm=effective.values,
@@ -239,51 +255,6 @@ def check_port(port: int, path: KeyPath, places: Places) -> Iterator[Diagnostic]
             label="below 1024",
             help=("choose a port from 1024 on, unless the Docker Engine runs as root and this is meant",),
         )
-
-
-def _check_gpus(root: MappingNode, flags: EffectiveFlags, release: Release, places: Places) -> Iterator[Diagnostic]:
-    entry = root.entries.get("gpus")
-    if entry is None or not isinstance(entry.node, SequenceNode):
-        return
-    gpus = [node.value if isinstance(node, ScalarNode) else None for node in entry.node.items]
-    first: dict[Scalar, int] = {}
-    for index, gpu in enumerate(gpus):
-        if gpu is not None and first.setdefault(gpu, index) != index:
-            message = f"GPU `{clipped(str(gpu))}` is listed twice"
-            span = places.value(("gpus", index))
-            help_ = "list each GPU once"
-            yield Diagnostic(code="E132", message=message, span=span, label="listed again", help=(help_,))
-    if len(first) == len(gpus) and all(GPU.fits(gpu) for gpu in gpus):
-        yield from _check_number_of_gpus(len(gpus), flags, release, places)
-
-
-_PARALLEL_FLAGS = ("tensor-parallel-size", "pipeline-parallel-size", "data-parallel-size")
-
-
-def _check_number_of_gpus(number: int, flags: EffectiveFlags, release: Release, places: Places) -> Iterator[Diagnostic]:
-    plain = canonical_flags(flags.values, release)
-    written = [flag for flag in _PARALLEL_FLAGS if flag in plain]
-    sizes = [as_positive_integer(plain[flag]) for flag in written]
-    if not flags.is_complete or None in sizes:
-        return
-    wanted = 1
-    for size in sizes:
-        wanted *= size or 1
-    if number in (wanted, 0):
-        return
-    product = " x ".join(f"`{flag}` {size}" for flag, size in zip(written, sizes, strict=True))
-    asked = f"{product} is {wanted}" if len(written) > 1 else product or "`tensor-parallel-size` is 1 when not written"
-    help_ = f"list {wanted} GPU{'s' if wanted > 1 else ''}"
-    if set(written) <= {"tensor-parallel-size"}:
-        help_ += f", or write `tensor-parallel-size: {number}` under `vllm:`"
-    yield Diagnostic(
-        code="E133",
-        message=f"{number} GPU{'s are' if number > 1 else ' is'} listed, but the flags use {wanted}",
-        span=places.value(("gpus",)),
-        label=f"{number} listed",
-        notes=(asked,),
-        help=(help_,),
-    )
 
 
 def _where_keys_of_services_belong(release: Release) -> Callable[[KeyPath], str | None]:

@@ -96,6 +96,9 @@ def _type_in_words(field: Any) -> str:
 _SHAPES = {
     "gpus": "`auto`, or a list of indices (0, 1, …) and UUIDs (`GPU-…`)",
     "sharing": "`exclusive` or `shared`",
+    "spread": "`gpu` or `host`",
+    "gpu": "a list of services",
+    "host": "a list of services",
     "environment": "a mapping of names to text",
     "vllm": "a mapping of flags",
     "services": "a list of files (`.yaml`), at least one",
@@ -107,7 +110,7 @@ def _default(field: Any) -> str:
     if field.is_required():
         return "**required**"
     default = None if field.default is PydanticUndefined else field.default
-    if default in (None, "", 0) and field.alias != "priority":
+    if default in (None, "", 0, []) and field.alias != "priority":
         return ""
     return "" if section_of(field) is not None else f"`{flow_style(default)}`"
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from orchestrator.config.table import DeploymentSection, Section, ServiceSection
 from orchestrator.domain.release import Release
+from orchestrator.engine.automatic import AUTO, AUTOMATIC
 from orchestrator.engine.canonical import ROPE_FLAGS
 from orchestrator.engine.flag_rules import RANGES, RESERVED, RESERVED_FAMILIES, Range
 from orchestrator.engine.flags import Flag, Kind, flags
@@ -115,6 +116,7 @@ def _other_spellings(known: Mapping[str, Flag], properties: Schema) -> Schema:
 
 def _flag_schema(flag: Flag, *, removes_defaults: bool) -> Schema:
     options = list(_choices(flag) if flag.choices else _KINDS[flag.kind])
+    options += [{"const": AUTO}] if flag.name in AUTOMATIC else []
     if flag.name in RANGES:
         options = [_in_range(option, RANGES[flag.name]) for option in options]
     if flag.many or flag.repeated:

@@ -76,6 +76,41 @@ class RequireSection(Section):
     ] = 1.0
 
 
+MOST_REPLICAS = 1000
+"""More than any machine has GPUs."""
+
+ServiceNames = list[Annotated[str, AfterValidator(SERVICE), WithJsonSchema(SERVICE.schema)]]
+
+
+class ApartSection(Section):
+    """Services to keep away from."""
+
+    gpu: Annotated[
+        ServiceNames,
+        Field(description="Services that never have a GPU in common with this one.", examples=[["medium"]]),
+    ] = Field(default_factory=list)
+    host: Annotated[
+        ServiceNames,
+        Field(description="Services that never run on the same host as this one.", examples=[["medium"]]),
+    ] = Field(default_factory=list)
+
+
+class TogetherSection(Section):
+    """Services to be beside."""
+
+    gpu: Annotated[
+        ServiceNames,
+        Field(
+            description="Services on whose GPU this one runs; each takes one GPU, and replicas go in pairs, by number.",
+            examples=[["micro"]],
+        ),
+    ] = Field(default_factory=list)
+    host: Annotated[
+        ServiceNames,
+        Field(description="Services on whose host this one runs.", examples=[["micro"]]),
+    ] = Field(default_factory=list)
+
+
 class ServiceSection(Section):
     """One model service: a file of its own."""
 
@@ -119,10 +154,43 @@ class ServiceSection(Section):
         int,
         Field(ge=0, le=1000, description="Who gets what is scarce first: more is more important.", examples=[100]),
     ] = 0
+    replicas: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=MOST_REPLICAS,
+            description="How many containers serve the model: `mini-1`, `mini-2`, … on GPUs of their own. Where `gpus` "
+            "is a list, it holds those of all of them.",
+            examples=[2],
+        ),
+    ] = 1
+    spread: Annotated[
+        Literal["gpu", "host"],
+        Field(
+            description="What no two replicas have in common: `gpu`, no GPU; `host`, no host. With `host`, `gpus` may "
+            "list the indices of one replica, which then hold for every host.",
+            examples=["host"],
+        ),
+    ] = "gpu"
+    apart_from: Annotated[
+        ApartSection,
+        Field(
+            description="Services, with all their replicas, that this one keeps away from.",
+            examples=[{"gpu": ["medium"]}],
+        ),
+    ] = ApartSection()
+    together_with: Annotated[
+        TogetherSection,
+        Field(
+            description="Services that this one is placed beside.",
+            examples=[{"gpu": ["micro"]}],
+        ),
+    ] = TogetherSection()
     port: Annotated[
         PortNumber,
         Field(
-            description="The port on the host. Without it: given out in the order of the services.",
+            description="The port on the host, of the first replica; the others take the next ones. Without it: given "
+            "out in the order of the services.",
             examples=[8001],
             json_schema_extra=_without_default,
         ),

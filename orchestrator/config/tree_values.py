@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from orchestrator.config.scalars import Scalar
 from orchestrator.config.secret_shapes import masked
 from orchestrator.config.yaml_nodes import BrokenNode, MappingNode, Node, Place, ScalarNode, SequenceNode
 from orchestrator.domain.diagnostics import Span
@@ -130,3 +131,9 @@ def walk(node: Node, path: KeyPath) -> Iterator[tuple[KeyPath, Place | None, Nod
 def places_of(root: MappingNode, file: str) -> Places:
     """Where the keys and values of a file stand."""
     return Places(file, keys=_Spans(root, file, of_keys=True), values=_Spans(root, file, of_keys=False))
+
+
+def scalar_at(root: MappingNode, key: str) -> Scalar:
+    """The value of a key at the top of a file; None where there is none, or something else than a scalar."""
+    entry = root.entries.get(key)
+    return entry.node.value if entry and isinstance(entry.node, ScalarNode) else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from orchestrator.domain.diagnostics import Span
@@ -48,6 +48,29 @@ class Sharing(StrEnum):
     SHARED = "shared"
 
 
+class Level(StrEnum):
+    """Where two services meet, or do not."""
+
+    GPU = "gpu"
+    HOST = "host"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Neighbours:
+    """Names of services, by what is shared with them or not."""
+
+    gpu: tuple[str, ...] = ()
+    host: tuple[str, ...] = ()
+
+    def at(self, level: Level) -> tuple[str, ...]:
+        return self.gpu if level is Level.GPU else self.host
+
+    def without(self, level: Level, name: str) -> Neighbours:
+        """Without one name on one level."""
+        left = tuple(each for each in self.at(level) if each != name)
+        return replace(self, gpu=left) if level is Level.GPU else replace(self, host=left)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Requirements:
     """What must hold for a placement to count: that many requests of full length in the KV cache at once."""
@@ -57,7 +80,11 @@ class Requirements:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceProfile:
-    """One model service. `gpus` holds indices and UUIDs as written, or is None when the planner may choose.
+    """One container that serves a model: a service, or one of its replicas.
+
+    `name` is unique; that of a replica is the service's with `-1`, `-2`, … . `replica` is its number, or None where
+    `replicas` is 1. `gpus` holds indices and UUIDs as written, or is None when the planner may choose; replicas have
+    theirs out of the same list. `spread` says what no two replicas share.
 
     `vllm` holds the effective flags in the user's words (the deployment's defaults under the service's own), and
     `origins` says for every one of them in which file and under which key it was written.
@@ -70,6 +97,11 @@ class ServiceProfile:
     gpus: tuple[int | str, ...] | None = None
     sharing: Sharing = Sharing.SHARED
     priority: int = 0
+    replicas: int = 1
+    replica: int | None = None
+    spread: Level = Level.GPU
+    apart_from: Neighbours = Neighbours()
+    together_with: Neighbours = Neighbours()
     port: int | None = None
     requirements: Requirements = Requirements()
     vllm: Mapping[str, FlagValue] = field(default_factory=dict)
@@ -77,11 +109,42 @@ class ServiceProfile:
     places: Places = field(default_factory=lambda: Places(""), compare=False)
     origins: Mapping[str, Places] = field(default_factory=dict, compare=False)
 
+    @property
+    def service(self) -> str:
+        """The service's name as it was written: what clients ask for, whichever replica answers."""
+        return self.name if self.replica is None else self.name.removesuffix(f"-{self.replica}")
+
+    @property
+    def instances(self) -> tuple[str, ...]:
+        """The names of all replicas of the service, this one among them."""
+        return instance_names(self.service, self.replicas)
+
+    def as_replicas(self) -> tuple[ServiceProfile, ...]:
+        """Every replica of a service as it was written, with a name and a port of its own."""
+        if self.replicas == 1:
+            return (self,)
+        return tuple(
+            replace(self, name=name, replica=number + 1, port=None if self.port is None else self.port + number)
+            for number, name in enumerate(self.instances)
+        )
+
+    def as_written(self) -> ServiceProfile:
+        """The whole service that a replica is one of."""
+        if self.replica is None:
+            return self
+        port = None if self.port is None else self.port - self.replica + 1
+        return replace(self, name=self.service, replica=None, port=port)
+
     def flag_value(self, flag: str) -> Span:
         """Where the value of a flag under `vllm:` was written (the service's file, or the deployment's defaults)."""
         origin = self.origins.get(flag, self.places)
         defaults: KeyPath = ("defaults", "vllm", flag)
         return origin.value(defaults if defaults in origin.keys else ("vllm", flag))
+
+
+def instance_names(service: str, replicas: int) -> tuple[str, ...]:
+    """The names of the containers of a service; a single one is called like it."""
+    return (service,) if replicas == 1 else tuple(f"{service}-{number}" for number in range(1, replicas + 1))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +173,10 @@ class Secrets:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deployment:
-    """The project: the pinned vLLM release and image, and all its services in the order they were listed."""
+    """The project: the pinned vLLM release and image, and all its services in the order they were listed.
+
+    A service with replicas stands there once for each of them.
+    """
 
     project: str
     release: Release
@@ -122,4 +188,5 @@ class Deployment:
     places: Places = field(default_factory=lambda: Places(""), compare=False)
 
     def service(self, name: str) -> ServiceProfile:
-        return next(service for service in self.services if service.name == name)
+        """The service or replica of that name; for the name of a service with replicas the first of them."""
+        return next(each for each in self.services if name in (each.name, each.service))

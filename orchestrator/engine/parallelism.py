@@ -5,6 +5,9 @@ from __future__ import annotations
 from orchestrator.engine.flag_values import Flags, mapping, positive_integer, switch, text
 from orchestrator.engine.memory_rules import MemoryRules
 
+PARALLEL_SIZES = ("tensor-parallel-size", "pipeline-parallel-size", "data-parallel-size")
+"""Flags of which each worker, and so each GPU, is one: they are multiplied."""
+
 _ASYNCHRONOUS_METHODS = ("eagle", "mtp", "draft_model", "ngram_gpu", "dspark", "dflash")
 _OWN_LAYERS = "mtp"
 

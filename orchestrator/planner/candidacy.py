@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from math import prod
@@ -12,11 +12,15 @@ from orchestrator.domain.model_config import ModelFacts
 from orchestrator.domain.plan import Rejection
 from orchestrator.domain.profile import ServiceProfile, Sharing
 from orchestrator.domain.release import Release
+from orchestrator.engine.automatic import TENSOR_PARALLEL_SIZE, chooses_tensor_parallel_size
 from orchestrator.engine.canonical import canonical_flags
 from orchestrator.engine.compatibility import check_compatibility
 from orchestrator.engine.flag_values import as_positive_integer
 from orchestrator.engine.memory_rules import memory_rules
+from orchestrator.engine.parallelism import PARALLEL_SIZES
 from orchestrator.engine.problems import FlagProblem
+from orchestrator.engine.sharding_checks import check_sharding
+from orchestrator.planner.flag_keys import with_values
 from orchestrator.planner.interconnect import interconnect_rank
 from orchestrator.planner.pins import allowed_seats
 from orchestrator.planner.problem import Option, Problem, Tenant
@@ -24,11 +28,10 @@ from orchestrator.planner.questions import STEP_LIMIT
 from orchestrator.planner.seats import Seat
 from orchestrator.planner.sizing import Leaning, Size, size_on
 from orchestrator.planner.steps import Watch
+from orchestrator.planner.wishes import rules_for
 
 MOST_SETS = 20_000
 """Sets of GPUs per service that are looked at; more are never cut in silence, the service is refused instead."""
-
-_PARALLEL_SIZES = ("tensor-parallel-size", "pipeline-parallel-size", "data-parallel-size")
 
 
 class Obstacle(Enum):
@@ -54,7 +57,11 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidacy:
-    """A service before anybody else is considered. `sizes` holds every allowed GPU that was priced, by place."""
+    """A service before anybody else is considered. `sizes` holds every allowed GPU that was priced, by place.
+
+    Where the planner chooses tensor-parallel-size, `widths` holds the service with each size that divides its model,
+    and `options` those of all of them; the rest is that of the smallest that fits (of the largest where none does).
+    """
 
     profile: ServiceProfile
     facts: ModelFacts
@@ -66,10 +73,41 @@ class Candidacy:
     rejections: tuple[Rejection, ...] = ()
     too_many_sets: int = 0
     alone: bool = False
+    widths: tuple[Candidacy, ...] = ()
 
     @property
     def name(self) -> str:
         return self.profile.name
+
+    @property
+    def widest(self) -> int:
+        """The most GPUs that it may take."""
+        return max((each.world_size for each in self.widths), default=self.world_size)
+
+    @property
+    def tensor_parallel_size(self) -> int:
+        """That of its workers, where any were priced; else the number of its GPUs."""
+        return next((each.settings.tensor_parallel_size for each in self.sizes.values()), self.world_size)
+
+    def settled(self, option: Option) -> Candidacy:
+        """The service with the tensor-parallel-size that one of its options stands for."""
+        chosen = next((each for each in self.widths if each.world_size == len(option.gpus)), None)
+        if chosen is None:
+            return self
+        return replace(chosen, profile=replace(self.profile, vllm=chosen.profile.vllm), facts=self.facts)
+
+    def as_written(self) -> Candidacy:
+        """The whole service that a replica is one of."""
+        return replace(self, profile=self.profile.as_written())
+
+    def as_replicas(self) -> tuple[Candidacy, ...]:
+        """All replicas of the service."""
+        return tuple(replace(self, profile=each) for each in self.profile.as_written().as_replicas())
+
+    @property
+    def is_first(self) -> bool:
+        """The replica that speaks for its service."""
+        return self.profile.replica in (None, 1)
 
     def tenant(self) -> Tenant:
         """The service as the search sees it."""
@@ -110,12 +148,37 @@ class Ground:
         return replace(twin, profile=profile, facts=facts)
 
     def _assessed(self, profile: ServiceProfile, facts: ModelFacts, leaning: Leaning) -> Candidacy:
+        if chooses_tensor_parallel_size(profile.vllm, self.release):
+            return self._of_any_width(profile, facts, leaning)
         world_size = world_size_of(profile, self.release)
         allowed = allowed_seats(profile, self.seats, world_size)
         base = Candidacy(profile=profile, facts=facts, world_size=world_size)
         if any(isinstance(each, Rejection) for each in allowed):
             return replace(base, rejections=tuple(each for each in allowed if isinstance(each, Rejection)))
         return _Assessment(self, base, leaning).result(tuple(each for each in allowed if isinstance(each, int)))
+
+    def _of_any_width(self, profile: ServiceProfile, facts: ModelFacts, leaning: Leaning) -> Candidacy:
+        """The service with every tensor-parallel-size that divides its model and that a host has the GPUs for; where it
+        fits with none, its reasons are those of the largest.
+        """
+        narrowest, *wider = (self.assess(each, facts, leaning) for each in self._widths_of(profile, facts))
+        widths = (narrowest, *(each for each in wider if not each.rejections))
+        fitting = [each for each in widths if each.options]
+        vague = next((each for each in widths if each.too_many_sets), None)
+        if vague is not None or not fitting:
+            return replace(vague or widths[-1], profile=profile, widths=widths, options=())
+        options = (replace(option, rank=(each.world_size, *option.rank)) for each in fitting for option in each.options)
+        return replace(fitting[0], profile=profile, widths=widths, options=tuple(options))
+
+    def _widths_of(self, profile: ServiceProfile, facts: ModelFacts) -> Iterator[ServiceProfile]:
+        hosts = [seat.host.name for seat in self.seats if seat.gpu.is_assignable]
+        most = max((hosts.count(name) for name in set(hosts)), default=1)
+        for size in (1 << power for power in range(most.bit_length())):
+            vllm = with_values(profile.vllm, {TENSOR_PARALLEL_SIZE: size}, self.release)
+            wide = replace(profile, vllm=vllm)
+            is_possible = world_size_of(wide, self.release) <= most
+            if size == 1 or (is_possible and not check_sharding(vllm=vllm, release=self.release, config=facts.config)):
+                yield wide
 
     def sets_on(self, host: str, size: int) -> Iterator[tuple[int, ...]]:
         """Sets of that many GPUs of one host, of those that may stand in for each other the first; none where there are
@@ -129,7 +192,7 @@ def _look(profile: ServiceProfile, leaning: Leaning) -> object:
     """Everything about a service that decides where it fits, save the facts of its model."""
     flags = tuple((key, repr(value)) for key, value in profile.vllm.items())
     variables = tuple(sorted(profile.environment.items()))
-    return (profile.gpus, profile.sharing, profile.requirements, flags, variables, leaning)
+    return (profile.gpus, profile.replicas, profile.sharing, profile.requirements, flags, variables, leaning)
 
 
 def pools_of(ground: Ground, places: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
@@ -165,19 +228,25 @@ def problem_of(ground: Ground, candidacies: tuple[Candidacy, ...]) -> Problem:
     return Problem(
         tenants=tuple(candidacy.tenant() for candidacy in candidacies),
         free=tuple(seat.gpu.free_bytes for seat in ground.seats),
+        rules=rules_for((candidacy.profile for candidacy in candidacies), ground.seats),
     )
+
+
+def as_services(candidacies: Iterable[Candidacy]) -> tuple[Candidacy, ...]:
+    """The services as they were written, each once."""
+    return tuple({each.profile.service: each.as_written() for each in candidacies}.values())
 
 
 def world_size_of(profile: ServiceProfile, release: Release) -> int:
     """GPUs that one service takes: tensor, pipeline and data parallel sizes multiplied."""
     flags = canonical_flags(profile.vllm, release)
-    return prod(as_positive_integer(flags.get(name)) or 1 for name in _PARALLEL_SIZES)
+    return prod(as_positive_integer(flags.get(name)) or 1 for name in PARALLEL_SIZES)
 
 
 def widest_dimension(profile: ServiceProfile, release: Release) -> str:
     """The flag that asks for most GPUs; the first of them where none asks for more than one."""
     flags = canonical_flags(profile.vllm, release)
-    return max(_PARALLEL_SIZES, key=lambda name: as_positive_integer(flags.get(name)) or 1)
+    return max(PARALLEL_SIZES, key=lambda name: as_positive_integer(flags.get(name)) or 1)
 
 
 @dataclass(slots=True)

@@ -40,7 +40,7 @@ def _worse_link(ground: Ground, candidacy: Candidacy, option: Option, seats: tup
     others = ground.sets_on(seats[0].host.name, candidacy.world_size)
     best = min(others, key=lambda places: (interconnect_rank(_seats(ground, places)), places), default=option.gpus)
     better = _seats(ground, best)
-    if interconnect_rank(better) >= option.rank:
+    if interconnect_rank(better) >= interconnect_rank(seats):
         return
     yield Rejection(
         code="W501",

@@ -26,11 +26,11 @@ def allowed_seats(
             rejections.append(wrong)
         found.update((place, pin) for place in places if place not in found)
     existing = sum(1 for seat in seats if seat.gpu.is_assignable)
-    if rejections and existing < world_size:
-        bigger = (_bigger_host(world_size),)
+    if rejections and existing < world_size * profile.replicas:
+        bigger = (_bigger_host(world_size * profile.replicas),)
         return tuple(replace(each, help=bigger if each.code in ("E501", "E503") else each.help) for each in rejections)
-    if not rejections and len(found) < world_size:
-        return (_too_few(profile.name, len(found), world_size, existing),)
+    if not rejections and len(found) < world_size * profile.replicas:
+        return (_too_few(profile, len(found), world_size, existing),)
     return tuple(rejections) or tuple(sorted(found))
 
 
@@ -85,12 +85,15 @@ def _same_again(service: str, number: int, pins: tuple[int | str, int | str], se
     )
 
 
-def _too_few(service: str, named: int, world_size: int, existing: int) -> Rejection:
+def _too_few(profile: ServiceProfile, named: int, world_size: int, existing: int) -> Rejection:
+    needed = world_size * profile.replicas
+    who = f"the {profile.replicas} replicas run" if profile.replicas > 1 else f"`{profile.name}` runs"
+    each = ", for each replica" if profile.replicas > 1 else ""
     return Rejection(
         code="E503",
-        service=service,
-        message=f"`gpus` names {named} GPU{'s' if named != 1 else ''}, and `{service}` runs on {world_size}",
+        service=profile.name,
+        message=f"`gpus` names {named} GPU{'s' if named != 1 else ''}, and {who} on {needed}",
         blame=("gpus",),
-        notes=(f"one GPU per worker: tensor, pipeline and data parallel sizes multiply to {world_size}",),
-        help=(f"name {world_size} of the {existing} GPUs" if existing >= world_size else _bigger_host(world_size),),
+        notes=(f"one GPU per worker: tensor, pipeline and data parallel sizes multiply to {world_size}{each}",),
+        help=(f"name {needed} of the {existing} GPUs" if existing >= needed else _bigger_host(needed),),
     )

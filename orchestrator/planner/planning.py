@@ -11,7 +11,7 @@ from orchestrator.domain.model_config import ModelFacts
 from orchestrator.domain.plan import Placement, Plan, Rejection, Verdict
 from orchestrator.domain.profile import Deployment
 from orchestrator.planner.boxes import Box, box_for_one, smallest_box
-from orchestrator.planner.candidacy import Candidacy, Ground, problem_of
+from orchestrator.planner.candidacy import Candidacy, Ground, as_services, problem_of
 from orchestrator.planner.cautions import cautions
 from orchestrator.planner.conflicts import cannot_coexist
 from orchestrator.planner.grants import placements_of
@@ -58,7 +58,7 @@ def plan_on(ground: Ground, *, deployment: Deployment, facts: Mapping[str, Model
     """`plan` on ground that says how long to search."""
     candidacies = tuple(ground.assess(service, facts[service.name]) for service in deployment.services)
     ports, rejections = hand_out_ports(deployment)
-    doubts = tuple(chain.from_iterable(unpriced(ground, candidacy) for candidacy in candidacies))
+    doubts = tuple(chain.from_iterable(unpriced(ground, each) for each in candidacies if each.is_first))
     empty = Plan(
         project=deployment.project, release=deployment.release, inventory=inventory, placements=(), warnings=doubts
     )
@@ -74,12 +74,13 @@ def plan_on(ground: Ground, *, deployment: Deployment, facts: Mapping[str, Model
     if solution is None:
         return replace(empty, rejections=refusing.conflicts())
     placements = placements_of(ground, candidacies, solution, ports)
+    settled = tuple(each.settled(option) for each, option in zip(candidacies, solution.options, strict=True))
     failing = tuple(_failing(placement) for placement in placements)
     return replace(
         empty,
         placements=placements if not any(failing) else (),
         rejections=tuple(each for each in failing if each is not None),
-        warnings=(*doubts, *cautions(ground, candidacies, solution.options, placements)),
+        warnings=(*doubts, *cautions(ground, settled, solution.options, placements)),
         search_notes=(*_notes(solution), *placement_reasons(ground, candidacies, problem, solution)),
     )
 
@@ -124,14 +125,15 @@ class _Refusing:
         rejections: list[Rejection] = []
         company = self._placeable()
         for candidacy in self.candidacies:
-            if not candidacy.options:
-                found, repaired = self._nowhere(candidacy, company)
+            if not candidacy.options and candidacy.is_first:
+                found, repaired = self._nowhere(candidacy.as_written(), company)
                 rejections.extend(replace(each, notes=(*each.notes, *self._others_too(candidacy))) for each in found)
                 company = (*(each for each in company if each.name not in repaired), *repaired.values())
         return tuple(rejections)
 
     def _others_too(self, candidacy: Candidacy) -> tuple[str, ...]:
-        others = [f"`{each.name}`" for each in self.candidacies if not each.options and each is not candidacy]
+        services = dict.fromkeys(each.profile.service for each in self.candidacies if not each.options)
+        others = [f"`{name}`" for name in services if name != candidacy.profile.service]
         verb = "is" if len(others) == 1 else "are"
         return (f"{listed(others)} {verb} in the way of a plan, too",) if others else ()
 
@@ -151,7 +153,7 @@ class _Refusing:
         offered = tuple(repair.text for repair in repairs[:_MOST_REPAIRS])
         first = next((repair.repaired for repair in repairs), ())
         explained = tuple(replace(reason, help=(*reason.help, *offered)) for reason in reasons)
-        return explained, {each.name: each for each in first}
+        return explained, {replica.name: replica for each in first for replica in each.as_replicas()}
 
     def _repairs(self, candidacy: Candidacy, company: Company) -> tuple[Repair, ...]:
         """Of the service alone; where none keeps its model, also of all who may sit on its GPUs, or another box."""
@@ -182,7 +184,7 @@ class _Refusing:
         everybody = (*members, *near)
         if len(everybody) == 1:
             return None
-        return shorter_together(everybody, company.without(*(each.name for each in near)))
+        return shorter_together(everybody, company.without(*near))
 
     def _optimistic(self, candidacy: Candidacy) -> Candidacy:
         return self.ground.assess(candidacy.profile, candidacy.facts, Leaning.OPTIMISTIC)
@@ -208,11 +210,11 @@ class _Refusing:
     def _mildest(self, conflict: tuple[Candidacy, ...], company: Company) -> Iterator[Repair]:
         """Repairs of one member each, the least important first; one who is like another that has none has none."""
         in_vain: list[Candidacy] = []
-        for candidacy in sorted(conflict, key=lambda each: each.profile.priority):
+        for candidacy in sorted(as_services(conflict), key=lambda each: each.profile.priority):
             if any(candidacy.options is each.options for each in in_vain):
                 continue
             repair = None
-            for repair in repairs_for(candidacy, company.without(candidacy.name)):
+            for repair in repairs_for(candidacy, company.without(candidacy)):
                 yield repair
             if repair is None:
                 in_vain.append(candidacy)
@@ -220,17 +222,18 @@ class _Refusing:
     def _conflict(self, conflict: tuple[Candidacy, ...], present: tuple[Candidacy, ...], *, minimal: bool) -> Rejection:
         company = Company(ground=self.ground, others=present, steps=self.steps)
         repairs = list(islice(self._mildest(conflict, company), _MOST_REPAIRS))
-        beside = company.without(*(each.name for each in conflict))
+        services = as_services(conflict)
+        beside = company.without(*services)
         if not repairs:
-            together = anywhere_together(conflict, beside)
+            together = anywhere_together(services, beside)
             repairs.extend(() if together is None else (together,))
         if not repairs:
-            together = self._together(conflict, beside)
+            together = self._together(services, beside)
             repairs.extend(() if together is None else (together,))
         if not repairs:
             box = self._another_box()
             repairs.extend(() if box is None else (box,))
-        last = leave_out(conflict, company)
+        last = leave_out(services, company)
         if last is not None:
             repairs.append(last)
         rejection = cannot_coexist(self.ground, conflict, close=self._is_close(conflict), minimal=minimal)

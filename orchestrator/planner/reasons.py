@@ -37,7 +37,7 @@ def _reason(candidacies: tuple[Candidacy, ...], problem: Problem, solution: Solu
     elsewhere = _elsewhere(problem, solution, number)
     if not _can(elsewhere):
         return "anywhere else somebody would have no place"
-    if any(each.rank > option.rank for each in candidacy.options):
+    if any(each.rank > option.rank and len(each.gpus) == len(option.gpus) for each in candidacy.options):
         return "the best connected GPUs with room"
     tightest = _tightest(candidacies, solution)
     if not _can(elsewhere, solution.smallest_headroom):

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, replace
 
 from orchestrator.catalog.models import forms_of
 from orchestrator.domain.model_config import ModelFacts
-from orchestrator.domain.profile import FlagValue, ServiceProfile, Sharing
+from orchestrator.domain.profile import FlagValue, Level, ServiceProfile, Sharing
 from orchestrator.engine.canonical import canonical_flags
 from orchestrator.engine.sharding_checks import check_sharding
-from orchestrator.planner.candidacy import Candidacy, Ground, problem_of
+from orchestrator.planner.candidacy import Candidacy, Ground, as_services, problem_of
 from orchestrator.planner.flag_keys import shown_key, with_values
 from orchestrator.planner.problem import LEVELS
 from orchestrator.planner.search import is_feasible
@@ -49,8 +49,9 @@ class Company:
     """What all questions may take together; past that everything counts as no."""
 
     def fits_with(self, *candidacies: Candidacy) -> bool:
-        """Whether all can be placed at once; a search that takes too long counts as no."""
-        present = (*self.others, *candidacies)
+        """Whether all can be placed at once, with all their replicas; a search that takes too long counts as no."""
+        replicas = tuple(replica for each in candidacies for replica in each.as_replicas())
+        present = (*self.without(*candidacies).others, *replicas)
         try:
             self.steps.spend(_STEPS_PER_QUESTION + len(present))
             most = min(_MOST_STEPS, self.ground.step_limit, self.steps.left)
@@ -59,19 +60,23 @@ class Company:
             return False
 
     def near(self, members: tuple[Candidacy, ...]) -> tuple[Candidacy, ...]:
-        """The others who may sit on a GPU that one of these may sit on."""
+        """The other services that may sit on a GPU that one of these may sit on."""
         places = {place for each in members for place in each.allowed}
-        names = {each.name for each in members}
-        return tuple(each for each in self.others if places & set(each.allowed) and each.name not in names)
+        others = self.without(*members).others
+        return as_services(each for each in others if places & set(each.allowed))
 
-    def without(self, *names: str) -> Company:
-        return replace(self, others=tuple(each for each in self.others if each.name not in names))
+    def without(self, *services: Candidacy) -> Company:
+        """Without these services, and all their replicas."""
+        names = {each.profile.service for each in services}
+        return replace(self, others=tuple(each for each in self.others if each.profile.service not in names))
 
 
 def repairs_for(candidacy: Candidacy, company: Company) -> Iterator[Repair]:
     """Repairs of one service that let it and its company fit, the mildest first."""
     attempts = (
         _shared,
+        _spread_over_gpus,
+        _one_wish_less,
         _higher_ceiling,
         _fixed_cache,
         anywhere,
@@ -80,6 +85,7 @@ def repairs_for(candidacy: Candidacy, company: Company) -> Iterator[Repair]:
         _higher_and_shorter,
         _shorter,
         _other_form,
+        _fewer_replicas,
     )
     for attempt in attempts:
         repair = attempt(candidacy, company)
@@ -111,6 +117,45 @@ def _shared(candidacy: Candidacy, company: Company) -> Repair | None:
         return None
     profile = replace(candidacy.profile, sharing=Sharing.SHARED)
     return _tried(candidacy, company, profile, f"set `sharing: shared` for `{candidacy.name}`")
+
+
+def _spread_over_gpus(candidacy: Candidacy, company: Company) -> Repair | None:
+    """Replicas on GPUs of their own instead of hosts."""
+    profile = candidacy.profile
+    if profile.replicas == 1 or profile.spread is Level.GPU:
+        return None
+    return _tried(candidacy, company, replace(profile, spread=Level.GPU), f"set `spread: gpu` for `{candidacy.name}`")
+
+
+def _one_wish_less(candidacy: Candidacy, company: Company) -> Repair | None:
+    """One neighbour less to keep away from, or to stay with."""
+    for changed, what in _with_one_wish_less(candidacy.profile):
+        repair = _tried(candidacy, company, changed, f"take {what} of `{candidacy.name}`")
+        if repair is not None:
+            return repair
+    return None
+
+
+def _with_one_wish_less(profile: ServiceProfile) -> Iterator[tuple[ServiceProfile, str]]:
+    for level in Level:
+        for name in profile.apart_from.at(level):
+            less = profile.apart_from.without(level, name)
+            yield replace(profile, apart_from=less), f"`{name}` out of `{level}` under `apart-from`"
+        for name in profile.together_with.at(level):
+            less = profile.together_with.without(level, name)
+            yield replace(profile, together_with=less), f"`{name}` out of `{level}` under `together-with`"
+
+
+def _fewer_replicas(candidacy: Candidacy, company: Company) -> Repair | None:
+    """As many replicas as there is room for; with pins, the user would have to say which to give up."""
+    profile = candidacy.profile
+    if profile.gpus is not None:
+        return None
+    for count in range(profile.replicas - 1, 0, -1):
+        text = f"set `replicas: {count}` for `{candidacy.name}`"
+        if (repair := _tried(candidacy, company, replace(profile, replicas=count), text)) is not None:
+            return repair
+    return None
 
 
 def _higher_ceiling(candidacy: Candidacy, company: Company) -> Repair | None:
@@ -344,7 +389,7 @@ def leave_out(conflict: tuple[Candidacy, ...], company: Company) -> Repair | Non
     low, high = 1, len(row)
     while low < high:
         middle = (low + high) // 2
-        if company.without(*(each.name for each in row[:middle])).fits_with():
+        if company.without(*row[:middle]).fits_with():
             high = middle
         else:
             low = middle + 1
@@ -365,7 +410,7 @@ def _leave_out_text(
         return f"leave out {names}: nobody concerned has a lower priority"
     if len(given_up) == 1:
         equals = [each for each in conflict if each.profile.priority == highest]
-        either = [each for each in equals if company.without(each.name).fits_with()]
+        either = [each for each in equals if company.without(each).fits_with()]
         return f"leave out {_any_of(either)} (all have priority {highest}), or set priorities"
     return f"leave out {names}: others have the same priority, so set priorities to choose"
 

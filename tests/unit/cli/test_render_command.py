@@ -12,8 +12,8 @@ import pytest
 import yaml
 from typer.testing import CliRunner, Result
 
-from orchestrator.cli.main import app
 from orchestrator.cli.host_paths import with_paths_seen_from
+from orchestrator.cli.main import app
 from orchestrator.domain.profile import Caches, Deployment, Places, Secrets, ServiceProfile
 from orchestrator.domain.release import Release
 
