@@ -130,7 +130,8 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reduction:
-    """A value that was granted lower than it was asked for."""
+    """A value that was granted lower than it was asked for, or chosen where that was left to the planner (`asked` None:
+    nobody asked for it)."""
 
     flag: str
     asked: FlagValue

@@ -65,6 +65,11 @@ class Neighbours:
     def at(self, level: Level) -> tuple[str, ...]:
         return self.gpu if level is Level.GPU else self.host
 
+    def without(self, level: Level, name: str) -> Neighbours:
+        """Without one name on one level."""
+        left = tuple(each for each in self.at(level) if each != name)
+        return replace(self, gpu=left) if level is Level.GPU else replace(self, host=left)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Requirements:

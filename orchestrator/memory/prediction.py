@@ -62,6 +62,11 @@ def kv_headroom(fp: Footprint, utilization: float) -> float:
     return max(0, _kv_range(fp, utilization).low) / fp.kv_required_bytes
 
 
+def sure_kv_bytes(fp: Footprint, utilization: float) -> int:
+    """The KV cache that surely is left of the budget, in whole blocks."""
+    return fp.kv.blocks_in(_kv_range(fp, utilization).low) * fp.kv.block_bytes
+
+
 def predict(fp: Footprint, utilization: float, free_bytes: int) -> Prediction:
     """What vLLM reports and decides on a GPU with `free_bytes` free (NVML's view) just before this worker starts.
 

@@ -65,7 +65,7 @@ def smallest_box(ground: Ground, candidacies: tuple[Candidacy, ...]) -> Box | No
         return None
     present = {seat.gpu.name for seat in ground.seats}
     fewest = max(each.world_size for each in candidacies)
-    most = min(_MOST_CARDS, max(fewest, sum(each.world_size for each in candidacies)))
+    most = min(_MOST_CARDS, max(fewest, sum(each.widest for each in candidacies)))
     boxes = sorted(
         ((card, count) for card in known_gpus() for count in range(fewest, most + 1)),
         key=lambda box: (box[0].total_bytes * box[1], box[1], box[0].name not in present, box[0].name),
@@ -113,7 +113,7 @@ class _Stock:
         for tenant in self.problem.tenants:
             options = (option.only_on(there) for option in tenant.options)
             tenants.append(replace(tenant, options=tuple(each for each in options if each is not None)))
-        return _is_feasible(Problem(tenants=tuple(tenants), free=self.problem.free[:count]))
+        return _is_feasible(replace(self.problem, tenants=tuple(tenants), free=self.problem.free[:count]))
 
 
 def _stock(ground: Ground, candidacies: tuple[Candidacy, ...], card: KnownGpu, count: int) -> _Stock | None:

@@ -60,7 +60,7 @@ class Candidacy:
     """A service before anybody else is considered. `sizes` holds every allowed GPU that was priced, by place.
 
     Where the planner chooses tensor-parallel-size, `widths` holds the service with each size that divides its model,
-    and `options` those of all of them; the rest is that of the smallest.
+    and `options` those of all of them; the rest is that of the smallest that fits (of the largest where none does).
     """
 
     profile: ServiceProfile
@@ -83,6 +83,11 @@ class Candidacy:
     def widest(self) -> int:
         """The most GPUs that it may take."""
         return max((each.world_size for each in self.widths), default=self.world_size)
+
+    @property
+    def tensor_parallel_size(self) -> int:
+        """That of its workers, where any were priced; else the number of its GPUs."""
+        return next((each.settings.tensor_parallel_size for each in self.sizes.values()), self.world_size)
 
     def settled(self, option: Option) -> Candidacy:
         """The service with the tensor-parallel-size that one of its options stands for."""
@@ -163,7 +168,7 @@ class Ground:
         if vague is not None or not fitting:
             return replace(vague or widths[-1], profile=profile, widths=widths, options=())
         options = (replace(option, rank=(each.world_size, *option.rank)) for each in fitting for option in each.options)
-        return replace(fitting[0], profile=profile, widths=tuple(fitting), options=tuple(options))
+        return replace(fitting[0], profile=profile, widths=widths, options=tuple(options))
 
     def _widths_of(self, profile: ServiceProfile, facts: ModelFacts) -> Iterator[ServiceProfile]:
         hosts = [seat.host.name for seat in self.seats if seat.gpu.is_assignable]

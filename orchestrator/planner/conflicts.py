@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from orchestrator.domain.plan import Rejection
 from orchestrator.domain.profile import KeyPath
-from orchestrator.planner.candidacy import Candidacy, Ground
+from orchestrator.planner.candidacy import Candidacy, Ground, problem_of
 from orchestrator.planner.repairs import least_important
+from orchestrator.planner.search import is_feasible
 from orchestrator.planner.seats import gib_text, listed
+from orchestrator.planner.steps import LimitReachedError
+from orchestrator.planner.wishes import wish_about, wishes_in_words
 
 _MOST_NAMED = 20
 """Services of one conflict that are named; the others are counted."""
@@ -22,7 +25,8 @@ def cannot_coexist(ground: Ground, conflict: tuple[Candidacy, ...], *, close: bo
     """E508 (E507 when the optimistic end of the intervals would do); of a `minimal` set each smaller one fits."""
     names = [f"`{each.name}`" for each in conflict]
     places = sorted({place for each in conflict for place in _reach(each)})
-    culprit = least_important(conflict)
+    wish = _deciding_wish(ground, conflict)
+    culprit = least_important(conflict) if wish is None else wish[0]
     row = listed(names)
     smaller = "" if len(names) < 3 or not minimal else f"; any {_number(len(names) - 1)} of them can"
     start = "too close to call: whether " + row + " fit together" if close else row + " cannot coexist"
@@ -35,12 +39,32 @@ def cannot_coexist(ground: Ground, conflict: tuple[Candidacy, ...], *, close: bo
         code="E507" if close else "E508",
         service=culprit.name,
         message=f"{start} on {listed(ground.seats[place].label for place in places)}{smaller}",
-        blame=("sharing",) if culprit.alone else blame,
+        blame=wish[1] if wish is not None else ("sharing",) if culprit.alone else blame,
         others=tuple(each.name for each in conflict if each is not culprit)[:_MOST_NAMED],
         asked_bytes=None if worst is None else worst.asked_bytes,
         available_bytes=None if worst is None else worst.free_bytes,
-        notes=(*(_wants(ground, each) for each in conflict[:_MOST_NAMED]), *_sums(ground, meetings)),
+        notes=(
+            *(_wants(ground, each) for each in conflict[:_MOST_NAMED]),
+            *wishes_in_words(tuple(each.profile for each in conflict)),
+            *(_sums(ground, meetings) if wish is None else ()),
+        ),
     )
+
+
+def _deciding_wish(ground: Ground, conflict: tuple[Candidacy, ...]) -> tuple[Candidacy, KeyPath] | None:
+    """Where all would fit if nobody had a wish about the others: the least important who has one, and its key."""
+    profiles = tuple(each.profile for each in conflict)
+    wishes = [(each, key) for each in conflict if (key := wish_about(each.profile, profiles)) is not None]
+    if not wishes or not _fit_without_wishes(ground, conflict):
+        return None
+    return min(reversed(wishes), key=lambda wish: wish[0].profile.priority)
+
+
+def _fit_without_wishes(ground: Ground, conflict: tuple[Candidacy, ...]) -> bool:
+    try:
+        return is_feasible(replace(problem_of(ground, conflict), rules=()), ground.step_limit)
+    except LimitReachedError:
+        return False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,8 +7,10 @@ from dataclasses import dataclass, replace
 
 from orchestrator.domain.plan import Placement, Reduction, WorkerPlan
 from orchestrator.domain.profile import FlagValue
+from orchestrator.engine.automatic import AUTO
 from orchestrator.engine.canonical import canonical_flags
-from orchestrator.memory.prediction import budget_bytes, predict
+from orchestrator.engine.memory_rules import memory_rules
+from orchestrator.memory.prediction import budget_bytes, predict, sure_kv_bytes
 from orchestrator.planner.candidacy import Candidacy, Ground
 from orchestrator.planner.flag_keys import with_values
 from orchestrator.planner.problem import LEVELS, Option, Solution
@@ -17,6 +19,7 @@ from orchestrator.planner.sizing import Size, size_on
 from orchestrator.planner.start_order import Starter, start_after, start_row
 
 UTILIZATION, LENGTH, TENSOR_PARALLEL = "gpu-memory-utilization", "max-model-len", "tensor-parallel-size"
+KV_CACHE = "kv-cache-memory-bytes"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +30,7 @@ class Grant:
     option: Option
     level: int
     port: int
+    width: tuple[Reduction, ...] = ()
 
     @property
     def utilization(self) -> float:
@@ -42,7 +46,13 @@ def placements_of(
 ) -> tuple[Placement, ...]:
     """Placements in the order of the services; each is predicted as it starts, after those that start before it."""
     grants = tuple(
-        Grant(candidacy=candidacy, option=option, level=level, port=ports[candidacy.name])
+        Grant(
+            candidacy=candidacy.settled(option),
+            option=option,
+            level=level,
+            port=ports[candidacy.name],
+            width=tuple(_chosen_width(candidacy, option)),
+        )
         for candidacy, option, level in zip(candidacies, solution.options, solution.levels, strict=True)
     )
     starters = tuple(Starter(name=grant.candidacy.name, claims=grant.claims) for grant in grants)
@@ -55,6 +65,28 @@ def placements_of(
         )
         for grant in grants
     )
+
+
+def _chosen_width(candidacy: Candidacy, option: Option) -> Iterator[Reduction]:
+    """The tensor-parallel-size that was chosen, and what is wrong with the smaller ones."""
+    if not candidacy.widths:
+        return
+    smaller = [each for each in candidacy.widths if each.world_size < len(option.gpus)]
+    alone = [f"{each.tensor_parallel_size}{_shortage(each)}" for each in smaller if not each.options]
+    beside = [str(each.tensor_parallel_size) for each in smaller if each.options]
+    reasons = [f"it does not fit with {listed(alone, 'or')}"] if alone else []
+    reasons += [f"with {listed(beside, 'or')} somebody would have no place"] if beside else []
+    yield Reduction(
+        flag=TENSOR_PARALLEL,
+        asked=AUTO,
+        granted=candidacy.settled(option).tensor_parallel_size,
+        reason="the fewest GPUs that do" + (f": {'; '.join(reasons)}" if reasons else ""),
+    )
+
+
+def _shortage(candidacy: Candidacy) -> str:
+    missing = min((each.missing_bytes for each in candidacy.refusals if each.missing_bytes), default=0)
+    return f" (short by {gib_text(missing)} a GPU)" if missing else ""
 
 
 def _free_before(ground: Ground, starters: tuple[Starter, ...]) -> dict[str, dict[int, int]]:
@@ -80,6 +112,7 @@ def _placement(ground: Ground, grant: Grant, grants: tuple[Grant, ...], free: Ma
         {UTILIZATION: grant.utilization, TENSOR_PARALLEL: settings.tensor_parallel_size},
         ground.release,
     )
+    flags, cache = _granted_cache(ground, grant, grants, flags)
     sized = replace(candidacy, profile=replace(candidacy.profile, vllm=flags))
     return Placement(
         service=candidacy.name,
@@ -89,7 +122,7 @@ def _placement(ground: Ground, grant: Grant, grants: tuple[Grant, ...], free: Ma
         port=grant.port,
         utilization=grant.utilization,
         granted=flags,
-        reductions=(*_utilization_reduction(ground, grant, grants), *length),
+        reductions=(*grant.width, *_utilization_reduction(ground, grant, grants), *length, *cache),
         workers=tuple(_worker(ground, sized, grant, place, free[place]) for place in grant.option.gpus),
     )
 
@@ -131,6 +164,36 @@ def _granted_length(
         f" {ground.seats[weakest].label}",
     )
     return with_values(vllm, {LENGTH: length}, ground.release), (reduction,)
+
+
+def _granted_cache(
+    ground: Ground, grant: Grant, grants: tuple[Grant, ...], flags: dict[str, FlagValue]
+) -> tuple[dict[str, FlagValue], tuple[Reduction, ...]]:
+    """The flags with a KV cache of fixed size for a service that shares a GPU, where the release can fix it.
+
+    vLLM then neither books what neighbours do while it profiles, nor finds more or less than was promised. It is what
+    surely is left of the budget, in whole blocks: the claim on the GPU stays what it was, and so does all that the
+    level was chosen for.
+    """
+    sizes = {place: grant.candidacy.sizes[place] for place in grant.option.gpus}
+    others = _co_tenants(grant, grants)
+    can = all(memory_rules(size.settings.release).fixed_kv_bytes for size in sizes.values())
+    if not others or not can or any(size.footprint.fixed_kv_bytes is not None for size in sizes.values()):
+        return flags, ()
+    profile = replace(grant.candidacy.profile, vllm=flags)
+    priced = [size_on(ground.seats[place], profile, grant.candidacy.facts, ground.release).footprint for place in sizes]
+    fixed = min(sure_kv_bytes(each, grant.utilization) for each in priced)
+    if fixed < max(each.kv_required_bytes for each in priced):
+        return flags, ()
+    names = listed(f"`{name}`" for name in others)
+    reason = f"beside {names} on a GPU: the KV cache then is what was promised, whatever they do while it starts"
+    granted = with_values(flags, {KV_CACHE: fixed}, ground.release)
+    return granted, (Reduction(flag=KV_CACHE, asked=None, granted=fixed, reason=reason),)
+
+
+def _co_tenants(grant: Grant, grants: tuple[Grant, ...]) -> tuple[str, ...]:
+    gpus = set(grant.option.gpus)
+    return tuple(each.candidacy.name for each in grants if each is not grant and gpus & set(each.option.gpus))
 
 
 def _utilization_reduction(ground: Ground, grant: Grant, grants: tuple[Grant, ...]) -> Iterator[Reduction]:

@@ -73,8 +73,8 @@ def plan_on(ground: Ground, *, deployment: Deployment, facts: Mapping[str, Model
         return replace(empty, rejections=(gave_up(candidacies),))
     if solution is None:
         return replace(empty, rejections=refusing.conflicts())
+    placements = placements_of(ground, candidacies, solution, ports)
     settled = tuple(each.settled(option) for each, option in zip(candidacies, solution.options, strict=True))
-    placements = placements_of(ground, settled, solution, ports)
     failing = tuple(_failing(placement) for placement in placements)
     return replace(
         empty,

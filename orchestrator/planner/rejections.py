@@ -32,6 +32,8 @@ def nowhere(ground: Ground, candidacy: Candidacy) -> tuple[Rejection, ...]:
     """Why one service could not run here even if it were alone (E501 to E506, E510, or the code of the flag)."""
     if candidacy.rejections:
         return candidacy.rejections
+    if len(candidacy.widths) > 1:
+        return tuple(_of_the_largest(candidacy, each) for each in nowhere(ground, replace(candidacy, widths=())))
     if candidacy.too_many_sets:
         return (_too_many_sets(candidacy),)
     problems = [refusal.problem for refusal in candidacy.refusals if refusal.problem is not None]
@@ -40,6 +42,13 @@ def nowhere(ground: Ground, candidacy: Candidacy) -> tuple[Rejection, ...]:
     if _most_on_one_host(ground, candidacy) < candidacy.world_size:
         return (_too_few_gpus(ground, candidacy),)
     return (_no_room(ground, _seen_under_ceiling(ground, candidacy)),)
+
+
+def _of_the_largest(candidacy: Candidacy, rejection: Rejection) -> Rejection:
+    """Says of which tensor-parallel-size the reasons are, where the planner was to choose it."""
+    tried = listed(str(each.tensor_parallel_size) for each in candidacy.widths)
+    note = f"`tensor-parallel-size: auto` was tried as {tried}; the numbers are those of the last"
+    return replace(rejection, notes=(note, *rejection.notes))
 
 
 def _seen_under_ceiling(ground: Ground, candidacy: Candidacy) -> Candidacy:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from orchestrator.catalog.models import forms_of
 from orchestrator.domain.model_config import ModelFacts
-from orchestrator.domain.profile import FlagValue, ServiceProfile, Sharing
+from orchestrator.domain.profile import FlagValue, Level, ServiceProfile, Sharing
 from orchestrator.engine.canonical import canonical_flags
 from orchestrator.engine.sharding_checks import check_sharding
 from orchestrator.planner.candidacy import Candidacy, Ground, as_services, problem_of
@@ -75,6 +75,8 @@ def repairs_for(candidacy: Candidacy, company: Company) -> Iterator[Repair]:
     """Repairs of one service that let it and its company fit, the mildest first."""
     attempts = (
         _shared,
+        _spread_over_gpus,
+        _one_wish_less,
         _higher_ceiling,
         _fixed_cache,
         anywhere,
@@ -83,6 +85,7 @@ def repairs_for(candidacy: Candidacy, company: Company) -> Iterator[Repair]:
         _higher_and_shorter,
         _shorter,
         _other_form,
+        _fewer_replicas,
     )
     for attempt in attempts:
         repair = attempt(candidacy, company)
@@ -114,6 +117,45 @@ def _shared(candidacy: Candidacy, company: Company) -> Repair | None:
         return None
     profile = replace(candidacy.profile, sharing=Sharing.SHARED)
     return _tried(candidacy, company, profile, f"set `sharing: shared` for `{candidacy.name}`")
+
+
+def _spread_over_gpus(candidacy: Candidacy, company: Company) -> Repair | None:
+    """Replicas on GPUs of their own instead of hosts."""
+    profile = candidacy.profile
+    if profile.replicas == 1 or profile.spread is Level.GPU:
+        return None
+    return _tried(candidacy, company, replace(profile, spread=Level.GPU), f"set `spread: gpu` for `{candidacy.name}`")
+
+
+def _one_wish_less(candidacy: Candidacy, company: Company) -> Repair | None:
+    """One neighbour less to keep away from, or to stay with."""
+    for changed, what in _with_one_wish_less(candidacy.profile):
+        repair = _tried(candidacy, company, changed, f"take {what} of `{candidacy.name}`")
+        if repair is not None:
+            return repair
+    return None
+
+
+def _with_one_wish_less(profile: ServiceProfile) -> Iterator[tuple[ServiceProfile, str]]:
+    for level in Level:
+        for name in profile.apart_from.at(level):
+            less = profile.apart_from.without(level, name)
+            yield replace(profile, apart_from=less), f"`{name}` out of `{level}` under `apart-from`"
+        for name in profile.together_with.at(level):
+            less = profile.together_with.without(level, name)
+            yield replace(profile, together_with=less), f"`{name}` out of `{level}` under `together-with`"
+
+
+def _fewer_replicas(candidacy: Candidacy, company: Company) -> Repair | None:
+    """As many replicas as there is room for; with pins, the user would have to say which to give up."""
+    profile = candidacy.profile
+    if profile.gpus is not None:
+        return None
+    for count in range(profile.replicas - 1, 0, -1):
+        text = f"set `replicas: {count}` for `{candidacy.name}`"
+        if (repair := _tried(candidacy, company, replace(profile, replicas=count), text)) is not None:
+            return repair
+    return None
 
 
 def _higher_ceiling(candidacy: Candidacy, company: Company) -> Repair | None:

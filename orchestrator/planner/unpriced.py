@@ -83,6 +83,7 @@ HEAVY: tuple[_Heavy, ...] = (
 
 def unpriced(ground: Ground, candidacy: Candidacy) -> Iterator[Rejection]:
     """W505 for every flag of the service that should weigh, where its price is the same without it."""
+    candidacy = candidacy.settled(candidacy.options[0]) if candidacy.options else candidacy
     flags = canonical_flags(candidacy.profile.vllm, ground.release)
     for heavy in HEAVY:
         if heavy.weighs(flags.get(heavy.flag)) and not _is_priced(ground, candidacy, heavy.flag):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import product
 
-from orchestrator.domain.profile import Level, ServiceProfile
+from orchestrator.domain.profile import KeyPath, Level, ServiceProfile
 from orchestrator.planner.problem import Rule
 from orchestrator.planner.seats import Seat, listed
 
@@ -47,6 +47,19 @@ def _partners(one: ServiceProfile, other: ServiceProfile) -> Iterator[tuple[str,
         yield from zip(one.instances, other.instances, strict=True)
     else:
         yield (*one.instances, *other.instances)
+
+
+def wish_about(profile: ServiceProfile, others: tuple[ServiceProfile, ...]) -> KeyPath | None:
+    """The key under which a profile demands something of one of these; that of replicas where two of them are there."""
+    services = {each.service for each in others}
+    if sum(each.service == profile.service for each in others) > 1:
+        return ("replicas",)
+    for key, neighbours in (("apart-from", profile.apart_from), ("together-with", profile.together_with)):
+        for level in Level:
+            for number, name in enumerate(neighbours.at(level)):
+                if name in services:
+                    return (key, level.value, number)
+    return None
 
 
 def wishes_in_words(profiles: tuple[ServiceProfile, ...]) -> Iterator[str]:

@@ -91,7 +91,7 @@ def service_configuration(
         "security_opt": ["no-new-privileges:true"],
         "logging": {"driver": "json-file", "options": {"max-size": "50m", "max-file": "3"}},
     }
-    configuration = literal_mapping({**raw, "labels": _labels(placement, plan)})
+    configuration = literal_mapping({**raw, "labels": _labels(placement, profile, plan)})
     return configuration, config_hash(configuration)
 
 
@@ -100,7 +100,7 @@ def _arguments(placement: Placement, profile: ServiceProfile, facts: ModelFacts,
     return serve_arguments(
         model=_mounted_model(profile) if local else profile.model,
         revision=None if local else profile.revision,
-        served_name=profile.name,
+        served_name=profile.service,
         vllm=placement.granted,
         release=release,
         facts=facts,
@@ -109,7 +109,7 @@ def _arguments(placement: Placement, profile: ServiceProfile, facts: ModelFacts,
 
 
 def _mounted_model(profile: ServiceProfile) -> str:
-    return f"{_MODEL_DIRECTORY}/{profile.name}"
+    return f"{_MODEL_DIRECTORY}/{profile.service}"
 
 
 def _gpus(placement: Placement) -> dict[str, object]:
@@ -181,11 +181,12 @@ def _start_order(placement: Placement) -> dict[str, object]:
     return {"depends_on": {other: {"condition": "service_healthy"} for other in placement.start_after}}
 
 
-def _labels(placement: Placement, plan: Plan) -> dict[str, object]:
+def _labels(placement: Placement, profile: ServiceProfile, plan: Plan) -> dict[str, object]:
     """Labels count as configuration: a prediction is none, or its improvement would recreate what runs well."""
     values = {
         "project": plan.project,
-        "service": placement.service,
+        "service": profile.service,
+        "replica": str(profile.replica or 1),
         "vllm-release": str(plan.release),
         "gpu-uuids": ",".join(placement.gpu_uuids),
         "gpu-memory-utilization": str(placement.utilization),

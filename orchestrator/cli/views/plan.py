@@ -37,7 +37,10 @@ def render_plan(
 def _parts(plan: Plan, deployment: Deployment, paper: Paper, *, terms: bool) -> Iterator[Text | Table]:
     yield from _headline(plan, paper)
     yield _services(plan, deployment, paper)
-    yield Text("tokens: expected (interval); requests: on the low side of the interval", style="dim")
+    yield Text(
+        "tokens: expected (interval), or exact where the KV cache is fixed; requests: on the low side of the interval",
+        style="dim",
+    )
     yield Text()
     yield from pictures(plan, paper)
     yield Text()
@@ -92,6 +95,8 @@ def _utilization(placement: Placement, paper: Paper) -> str:
 
 def _token_interval(worker: WorkerPlan, paper: Paper) -> str:
     low, expected, high = worker.prediction.kv_tokens
+    if low == high:
+        return f"{expected:,} (exact)"
     return f"{expected:,} ({_thousands(low)}{paper.dash}{_thousands(high)})"
 
 
@@ -135,9 +140,10 @@ def _reductions(plan: Plan, paper: Paper) -> Iterator[Text]:
     lines = [(placement.service, each) for placement in plan.placements for each in placement.reductions]
     if not lines:
         return
-    yield Text("granted less than asked", style="bold")
+    yield Text("granted other than asked", style="bold")
     for service, each in lines:
-        yield Text(f"  {service}: {each.flag} {each.asked} {paper.arrow} {each.granted}")
+        asked = "" if each.asked is None else f"{each.asked} {paper.arrow} "
+        yield Text(f"  {service}: {each.flag} {asked}{each.granted}")
         for line in wrap(each.reason, paper.width - 4, break_long_words=False):
             yield Text(f"    {line}", style="dim")
     yield Text()

@@ -19,7 +19,7 @@ def when(placement: Placement) -> str:
 
 def why_it_waits(plan: Plan, placement: Placement) -> str:
     """What a service would find for its KV cache if it started together with those that it waits for; "" when it
-    waits for nobody, or when that would do it no harm.
+    waits for nobody, or when there is nothing to say about that.
     """
     before = [plan.placement(name) for name in placement.start_after]
     for worker in placement.workers:
@@ -30,6 +30,12 @@ def why_it_waits(plan: Plan, placement: Placement) -> str:
             if other.gpu_uuid == worker.gpu_uuid
         ]
         found = start_together(worker.footprint, placement.utilization, beside)
+        if beside and worker.footprint.fixed_kv_bytes is not None:
+            size = as_gib(found.together.expected)
+            return (
+                f"started together, after a crash say, it would have the same {size:.2f} GiB of KV cache, which is"
+                " fixed; one after the other keeps the peaks of loading apart"
+            )
         if beside and found.verdict is not Verdict.STARTS:
             needed = as_gib(worker.footprint.kv_required_bytes)
             return (

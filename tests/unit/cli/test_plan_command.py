@@ -76,10 +76,13 @@ def test_json_is_complete_and_the_same_every_time() -> None:
 def test_every_reduction_keeps_what_was_asked_what_was_granted_and_why() -> None:
     document = json.loads(CliRunner().invoke(app, ["plan", "-i", INVENTORY, "--json", "--offline"]).stdout)
     for placement in document["plan"]["placements"]:
-        (reduction,) = placement["reductions"]
+        reduction, *cache = placement["reductions"]
         assert (reduction["flag"], reduction["asked"]) == ("gpu-memory-utilization", 0.99)
         assert reduction["granted"] == placement["gpu_memory_utilization"] == placement["granted"][reduction["flag"]]
         assert "GiB" in reduction["reason"]
+        for fixed in cache:
+            assert (fixed["flag"], fixed["asked"]) == ("kv-cache-memory-bytes", None)
+            assert fixed["granted"] == placement["granted"][fixed["flag"]]
 
 
 def test_an_infeasible_plan_is_null_in_json_with_its_findings_and_exit_code_one(project: Path) -> None:

@@ -87,7 +87,7 @@ def test_a_reduction_names_the_card_and_the_co_tenant_with_numbers() -> None:
         service("a", SMALL, gpu_memory_utilization=0.99),
         service("b", SMALL, gpu_memory_utilization=0.4),
     )
-    (reduction,) = plan.placement("a").reductions
+    reduction, _ = plan.placement("a").reductions
     assert (reduction.flag, reduction.asked) == ("gpu-memory-utilization", 0.99)
     assert reduction.granted == plan.placement("a").utilization
     assert "CUDA's total is 23.60 GiB" in reduction.reason

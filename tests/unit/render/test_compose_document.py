@@ -76,6 +76,7 @@ def test_a_service_that_waits_for_its_co_tenant_is_rendered_whole() -> None:
         "labels": {
             "orchestrate.project": "tiers",
             "orchestrate.service": "small",
+            "orchestrate.replica": "1",
             "orchestrate.vllm-release": "0.32.0",
             "orchestrate.gpu-uuids": "GPU-cccc",
             "orchestrate.gpu-memory-utilization": "0.45",
