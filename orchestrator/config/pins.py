@@ -51,7 +51,8 @@ def _check_number(
     if number in (wanted, 0) or (on_hosts_of_their_own and number == world_size):
         return
     factors = [f"`{flag}` {size}" for flag, size in zip(written, sizes, strict=True)]
-    factors += [f"`replicas` {replicas}"] if replicas > 1 else []
+    if replicas > 1:
+        factors = [*(factors or ["`tensor-parallel-size` 1"]), f"`replicas` {replicas}"]
     product = " x ".join(factors)
     asked = f"{product} is {wanted}" if len(factors) > 1 else product or "`tensor-parallel-size` is 1 when not written"
     yield Diagnostic(

@@ -186,7 +186,10 @@ def _granted_cache(
     if fixed < max(each.kv_required_bytes for each in priced):
         return flags, ()
     names = listed(f"`{name}`" for name in others)
-    reason = f"beside {names} on a GPU: the KV cache then is what was promised, whatever they do while it starts"
+    reason = (
+        f"{gib_text(fixed)}, beside {names} on a GPU: the KV cache then is what was promised, whatever they do while it"
+        " starts"
+    )
     granted = with_values(flags, {KV_CACHE: fixed}, ground.release)
     return granted, (Reduction(flag=KV_CACHE, asked=None, granted=fixed, reason=reason),)
 

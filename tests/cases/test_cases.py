@@ -35,6 +35,7 @@ VERDICTS = {
     "f-14b-awq-on-t4-32k": REFUSES,
     "f-14b-awq-on-a10g-8k": STARTS,
     "f-14b-awq-on-a10g-32k": STARTS,
+    "g-replicas-beside-a-chosen-width": STARTS,
 }
 """What must come out, case by case: the verdicts of the reference arithmetic, and of the deployment that ships."""
 

@@ -38,7 +38,7 @@ def _parts(plan: Plan, deployment: Deployment, paper: Paper, *, terms: bool) -> 
     yield from _headline(plan, paper)
     yield _services(plan, deployment, paper)
     yield Text(
-        "tokens: expected (interval), or exact where the KV cache is fixed; requests: on the low side of the interval",
+        "tokens: expected (interval), or exact; requests: on the low side of the interval",
         style="dim",
     )
     yield Text()
