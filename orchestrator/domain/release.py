@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-_PATTERN = re.compile(r"v?(\d{1,6})\.(\d{1,6})\.(\d{1,6})(?:\.(?:post)?(\d{1,6}))?", re.ASCII)
+_NUMBER = r"(0|[1-9]\d{0,5})"
+_PATTERN = re.compile(rf"v?{_NUMBER}\.{_NUMBER}\.{_NUMBER}(?:\.(?:post)?{_NUMBER})?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -62,10 +62,10 @@ def _headline(plan: Plan, paper: Paper) -> Iterator[Text]:
 
 
 def _services(plan: Plan, deployment: Deployment, paper: Paper) -> Table:
-    """A row per service; narrow terminals do without the models, which stand in the profiles."""
+    """A row per service. Names give way where it is narrow, never figures; the models stand in the profiles, too."""
     shows_models = paper.width >= _WIDE_ENOUGH_FOR_MODELS
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("service", no_wrap=True)
+    table.add_column("service", overflow="fold")
     if shows_models:
         table.add_column("model", overflow="fold")
     table.add_column("GPUs", no_wrap=True)
