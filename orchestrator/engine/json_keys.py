@@ -12,6 +12,7 @@ from typing import Any
 from orchestrator.domain.profile import FlagValue
 from orchestrator.domain.release import Release
 from orchestrator.engine.canonical import canonical_flags, written_key
+from orchestrator.engine.flags import plain_name
 from orchestrator.engine.problems import FlagProblem, nearest, quoted
 from orchestrator.engine.release_rows import merge_rows, neighbours
 
@@ -30,6 +31,9 @@ CLASSES: Mapping[str, str] = {
     "weight-transfer-config": "WeightTransferConfig",
 }
 """Flags whose value becomes an object of this class; those that take keys of anybody (`hf-overrides`) are not here."""
+
+_RENAMED = {("compilation-config", "level"): "mode"}
+"""Keys that got another name with the same values, known to both releases around the change (0.16.0 to 0.17.1)."""
 
 
 def recorded_keys(sources: Iterable[str]) -> tuple[str, ...]:
@@ -108,16 +112,14 @@ def _unknown(
     name: str, key: str, allowed: frozenset[str], vllm: Mapping[str, FlagValue], release: Release
 ) -> FlagProblem:
     dotted = f"{name}.{key}"
-    written = next((each for each in vllm if each.replace("_", "-", name.count("-")) == dotted), None)
+    written = next((each for each in vllm if f"{plain_name(each)}.".startswith(f"{dotted}.")), None)
     flag = written or written_key(name, vllm, release)
-    meant = nearest(key, sorted(allowed))
+    meant = _RENAMED.get((name, key)) or nearest(key, sorted(allowed))
     return FlagProblem(
         code="E234",
         flag=flag,
         path=() if written else (key,),
         message=f"unknown key {quoted(key)} in `{name}`",
         label=f"vLLM {release} refuses it",
-        help=(
-            f"did you mean `{meant}`?" if meant else f"delete it; `{min(allowed)}` would be one of {len(allowed)} keys",
-        ),
+        help=(f"did you mean `{meant}`?" if meant else f"delete it; the release takes {len(allowed)} other keys here",),
     )

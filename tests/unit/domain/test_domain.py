@@ -35,7 +35,9 @@ def test_gib_are_powers_of_two() -> None:
     assert as_gib(3 * GIB) == 3.0
 
 
-@pytest.mark.parametrize("text", ["0.32", "0.32.0rc1", "0.32.0 ", "latest", "", "0.1234567.0", "٠.1.0", "0.10.02", "0.032.0"])
+@pytest.mark.parametrize(
+    "text", ["0.32", "0.32.0rc1", "0.32.0 ", "latest", "", "0.1234567.0", "٠.1.0", "0.10.02", "0.032.0"]
+)
 def test_what_is_no_release_parses_to_none(text: str) -> None:
     assert Release.parse(text) is None
     with pytest.raises(ValueError, match="not a vLLM release"):

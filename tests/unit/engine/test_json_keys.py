@@ -29,7 +29,7 @@ def test_a_key_that_the_release_refuses_names_the_nearest_one() -> None:
 def test_a_dotted_key_is_blamed_as_it_was_written() -> None:
     (problem,) = check_flags({"attention_config.zzzzz": 1}, release("0.32.0"))
     assert (problem.code, problem.flag, problem.path) == ("E234", "attention_config.zzzzz", ())
-    assert problem.help == ("delete it; `backend` would be one of 21 keys",)
+    assert problem.help == ("delete it; the release takes 21 other keys here",)
 
 
 @pytest.mark.parametrize(
@@ -72,3 +72,14 @@ def test_keys_are_read_from_the_source() -> None:
     keys = recorded_keys([SOURCE])
     assert keys == ("compilation-config.level", "compilation-config.size", "kernel-config.name")
     assert merge_keys({}, release("0.1.0"), keys[:1])["keys"] == {keys[0]: [["0.1.0", "0.1.0", {}]]}
+
+
+def test_a_key_that_got_another_name_is_told_the_new_one() -> None:
+    (problem,) = check_flags({"compilation-config": {"level": 3}}, release("0.33.0"))
+    assert (problem.flag, problem.path, problem.help) == ("compilation-config", ("level",), ("did you mean `mode`?",))
+
+
+def test_of_two_dotted_keys_the_wrong_one_is_blamed() -> None:
+    vllm: dict[str, FlagValue] = {"compilation-config.mode": 3, "compilation-config.nope.x": 3}
+    (problem,) = check_flags(vllm, release("0.33.0"))
+    assert (problem.flag, problem.path) == ("compilation-config.nope.x", ())
