@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import stat
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from orchestrator.adapters.held_signals import FILES_WRITTEN, signals_held
 from orchestrator.adapters.output_file import REAL_EFFECTS, FileEffects, discard, flush_directory, stage
 from orchestrator.domain.diagnostics import Diagnostic, Span
 from orchestrator.domain.failures import OutsideFailure
@@ -35,9 +36,16 @@ def write_edited_files(files: Sequence[EditedFile], *, effects: FileEffects = RE
     """Make every file hold its new text; a finding, and nothing written, if one of them changed since it was read.
 
     All new contents are on the disk before the first file is replaced, so that a full disk costs nothing. Links are
-    followed and stay links, modes are kept. Raises OutsideFailure when the writing fails; then, as after an interrupt,
-    every file holds what it held before.
+    followed and stay links, modes are kept. Raises OutsideFailure when the writing fails; then, as after an interrupt
+    before the first file is replaced, every file holds what it held before. A later interrupt waits for the last file.
     """
+    with signals_held() as give_up_if_asked:
+        return _write(files, effects, give_up_if_asked)
+
+
+def _write(
+    files: Sequence[EditedFile], effects: FileEffects, give_up_if_asked: Callable[[], None]
+) -> Diagnostic | None:
     staged: list[_Staged] = []
     try:
         for each in files:
@@ -46,6 +54,7 @@ def write_edited_files(files: Sequence[EditedFile], *, effects: FileEffects = RE
                 return changed
             target = Path(each.file).resolve()
             staged.append(_Staged(each, target, stage(target, each.new.encode(), effects)))
+            give_up_if_asked()
         return _replace_all(staged, effects)
     except (OSError, RuntimeError) as error:  # RuntimeError: links that go round in a circle, before Python 3.13
         raise OutsideFailure(_cannot_write(files, error)) from error
@@ -68,6 +77,8 @@ def _replace_all(staged: Sequence[_Staged], effects: FileEffects) -> Diagnostic 
     except BaseException:
         _put_back(done)
         raise
+    if done:
+        FILES_WRITTEN.set()
     for directory in sorted({each.target.parent for each in staged}):
         flush_directory(directory, effects)
     return None

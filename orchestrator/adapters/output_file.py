@@ -11,6 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 from secrets import token_hex
 
+from orchestrator.adapters.held_signals import FILES_WRITTEN, signals_held
 from orchestrator.domain.diagnostics import Diagnostic
 from orchestrator.domain.failures import OutsideFailure
 
@@ -82,8 +83,24 @@ def write_generated_files(
     All are written in full before the first is renamed, and where a rename fails the old texts are put back: all are
     written or none. A symbolic link is followed and stays one; an existing file keeps its mode. A file that does not
     begin with its mark, or something that is not a file, is left alone with all the others and answered with a
-    finding. Raises OutsideFailure when the disk or its permissions forbid the writing; nothing is left behind.
+    finding. Raises OutsideFailure when the disk or its permissions forbid the writing; nothing is left behind. An
+    interrupt before the first rename leaves all as they were, a later one waits for the last.
     """
+    with signals_held() as give_up_if_asked:
+        staged = _written(files, effects, give_up_if_asked)
+        if isinstance(staged, Diagnostic):
+            return staged
+        changed = [each for each in staged if each.outcome is not Outcome.UNCHANGED]
+        if changed:
+            FILES_WRITTEN.set()
+        for directory in sorted({each.target.parent for each in changed}):
+            flush_directory(directory, effects)
+        return tuple(each.outcome for each in staged)
+
+
+def _written(
+    files: Sequence[GeneratedFile], effects: FileEffects, give_up_if_asked: Callable[[], None]
+) -> Sequence[_Staged] | Diagnostic:
     staged: list[_Staged] = []
     file = files[0]
     try:
@@ -95,6 +112,7 @@ def write_generated_files(
         for each in staged:
             file = each.file
             _stage(each, effects)
+            give_up_if_asked()
         for each in staged:
             file = each.file
             _swap(each, staged, effects)
@@ -102,9 +120,7 @@ def write_generated_files(
         raise OutsideFailure(_cannot_write(file, error)) from error
     finally:
         _clear(staged)
-    for directory in sorted({each.target.parent for each in staged if each.outcome is not Outcome.UNCHANGED}):
-        flush_directory(directory, effects)
-    return tuple(each.outcome for each in staged)
+    return staged
 
 
 def _looked_at(file: GeneratedFile) -> _Staged | Diagnostic:

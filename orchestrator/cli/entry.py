@@ -18,15 +18,23 @@ def run() -> None:
     try:
         _run_command()
     except KeyboardInterrupt:
-        _say("interrupted; nothing was changed")
+        _say(_what_became_of_the_files())
         sys.exit(ExitCode.INTERRUPTED)
 
 
+def _what_became_of_the_files() -> str:
+    from orchestrator.adapters.held_signals import FILES_WRITTEN
+
+    return "interrupted after all files were written" if FILES_WRITTEN.is_set() else "interrupted; nothing was changed"
+
+
 def _run_command() -> None:
+    from orchestrator.adapters.held_signals import FILES_WRITTEN
     from orchestrator.cli.main import app
     from orchestrator.cli.terminal import prepare_streams
     from orchestrator.domain.failures import OutsideFailure
 
+    FILES_WRITTEN.clear()
     try:
         prepare_streams()
         app()
