@@ -88,7 +88,8 @@ def _show(migration: Migration, *, as_diff: bool) -> None:
     from orchestrator.cli.views.migration import render_steps
 
     if as_diff:
-        emit(render_diff(migration.before.sources, migration.texts, color=colour_wanted()))
+        found = (migration.before.report, migration.after.report)
+        emit(render_diff(migration.before.sources, migration.texts, found=found, color=colour_wanted()))
     else:
         emit(render_steps(migration.steps, color=colour_wanted(), unicode=unicode_wanted()))
 

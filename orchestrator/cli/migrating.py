@@ -150,6 +150,9 @@ def _afterwards(
 ) -> Iterator[Diagnostic]:
     """What is wrong with the project in the new release, and what is to be minded there that was not before."""
     known = {identity(finding) for finding in before.report}
+    hiding: dict[str, list[Span]] = {}
+    for span in (span for finding in before.report for span in finding.hidden):
+        hiding.setdefault(span.file, []).append(span)
     said = {(each.span.file, each.span.line) for each in report if each.span is not None and each.is_error}
     for finding in after.report:
         is_new = finding.severity is not Severity.NOTE and identity(finding) not in known
@@ -157,7 +160,9 @@ def _afterwards(
             continue
         place = _before(finding.span, before.sources, texts)
         if place is None or (place.file, place.line) not in said:
-            yield replace(finding, span=place, fix=None)
+            mapped = (_before(span, before.sources, texts) for span in finding.hidden)
+            hidden = (*(span for span in mapped if span), *hiding.get(place.file if place else "", ()))
+            yield replace(finding, span=place, fix=None, hidden=hidden)
 
 
 def _before(span: Span | None, old: Mapping[str, str], new: Mapping[str, str]) -> Span | None:

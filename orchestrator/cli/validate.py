@@ -63,7 +63,8 @@ def _show_fixes(asked: Sequence[str], release: Release | None, before: CheckedFi
     from orchestrator.cli.views.diagnostics import summary
 
     fixed = fix_files(asked, release=release)
-    emit(render_diff(before.sources, fixed.texts, color=colour_wanted()))
+    found = (before.report, fixed.checked.report)
+    emit(render_diff(before.sources, fixed.texts, found=found, color=colour_wanted()))
     left = summary(fixed.checked.report.in_order(), len(fixed.checked.sources))
     remark(f"{_counted(fixed.fixed)} would be fixed in {_files(fixed.texts)}; {left} would be left\n")
     if fixed.texts or before.report.has_errors:

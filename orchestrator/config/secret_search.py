@@ -32,17 +32,23 @@ class _Search:
         self._file = file
 
     def mapping(self, node: MappingNode, path: KeyPath) -> MappingNode:
-        entries: dict[str, Entry] = {}
-        for key, entry in node.entries.items():
-            if looks_like_secret(key):
-                self._add(f"a key {_under(path)}", key, entry.key_place, hidden=(entry.key_place, entry.node.place))
-            elif path == _VARIABLES and names_a_secret(key):
-                text = entry.node.text if isinstance(entry.node, ScalarNode) else ""
-                self._add(f"`{clipped(key)}`", text, entry.key_place, hidden=(entry.node.place,), name=key)
-                entries[key] = entry._replace(node=BrokenNode(entry.node.place))
-            else:
-                entries[key] = entry._replace(node=self._node(entry.node, (*path, key), entry.key_place))
+        cleaned = ((key, self._entry(key, entry, path)) for key, entry in node.entries.items())
+        entries = {key: entry for key, entry in cleaned if entry is not None}
+        for key, entry in node.lost:
+            self._entry(key, entry, path)
         return MappingNode(entries, node.place)
+
+    def _entry(self, key: str, entry: Entry, path: KeyPath) -> Entry | None:
+        """The entry without its secrets; None when its key is one."""
+        node = entry.node
+        if looks_like_secret(key):
+            self._add(f"a key {_under(path)}", key, entry.key_place, hidden=(entry.key_place, node.place))
+            return None
+        if path[:1] == _VARIABLES and names_a_secret(key):
+            text = node.text if isinstance(node, ScalarNode) else ""
+            self._add(f"`{clipped(key)}`", text, entry.key_place, hidden=(node.place,), name=key)
+            return entry._replace(node=BrokenNode(node.place))
+        return entry._replace(node=self._node(node, (*path, key), entry.key_place))
 
     def _node(self, node: Node, path: KeyPath, key_place: Place | None) -> Node:
         match node:
@@ -51,7 +57,7 @@ class _Search:
             case SequenceNode():
                 items = tuple(self._node(item, (*path, index), None) for index, item in enumerate(node.items))
                 return SequenceNode(items, node.place)
-            case ScalarNode() if looks_like_secret(node.text):
+            case ScalarNode() if looks_like_secret(node.text) or _is_secret_variable(node.text, path):
                 name = _name(path)
                 self._add(f"`{clipped(name)}`", node.text, key_place or node.place, hidden=(node.place,), name=name)
                 return BrokenNode(node.place)
@@ -70,6 +76,12 @@ class _Search:
         )
 
 
+def _is_secret_variable(text: str, path: KeyPath) -> bool:
+    """Whether an item of a list of variables, as compose files have them, is `NAME=value` with a name of a secret."""
+    name, equals, _ = text.partition("=")
+    return path[:1] == _VARIABLES and bool(equals) and names_a_secret(name)
+
+
 def _under(path: KeyPath) -> str:
     return f"of `{clipped(_name(path))}`" if path else "of this file"
 
@@ -81,15 +93,27 @@ def _name(path: KeyPath) -> str:
 
 
 def _help(text: str, name: str) -> str:
+    own = "what must stay secret can come from a file of your own: `docker compose -f compose.yaml -f own.yaml up`"
     if is_address_with_password(text):
-        own = "`docker compose -f compose.yaml -f own.yaml up`"
-        return f"write the address without the password; what must stay secret can come from a file of your own: {own}"
-    words = set(re.split(r"[^A-Z0-9]+", name.upper()))
-    is_for_hub = text.startswith("hf_") or bool(words & {"HF", "HUGGING", "HUGGINGFACE"})
-    key, own = ("hf-token", "HF_TOKEN") if is_for_hub else ("api-key", "VLLM_API_KEY")
-    named = clipped(name).upper() if _is_variable(name) and names_a_secret(name) else own
+        return f"write the address without the password; {own}"
+    purpose = _purpose(text, name)
+    if purpose is None:
+        return f"remove it here; {own}"
+    key, usual = purpose
+    named = clipped(name).upper() if _is_variable(name) and names_a_secret(name) else usual
     how = f"`secrets: {{{key}: {named}}}` in the deployment file"
     return f"remove it here, set the variable where you run `orchestrate`, and name it: {how}"
+
+
+def _purpose(text: str, name: str) -> tuple[str, str] | None:
+    """The key under `secrets` and its usual variable, for the two secrets that vLLM itself takes; None for others."""
+    words = set(re.split(r"[^A-Z0-9]+", name.rpartition(".")[2].upper()))
+    is_of_hub = bool(words & {"HF", "HUGGING", "HUGGINGFACE"}) and names_a_secret(name)
+    if text.startswith("hf_") or is_of_hub:
+        return "hf-token", "HF_TOKEN"
+    if words in ({"API", "KEY"}, {"VLLM", "API", "KEY"}):
+        return "api-key", "VLLM_API_KEY"
+    return None
 
 
 def _is_variable(name: str) -> bool:

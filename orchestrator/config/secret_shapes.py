@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import re
 
+_CREDENTIALS = (
+    r"(?:(?<=://)[^\s/@:?\"'`]*|(?<![^\s\"'`=,(\[{])(?!mailto:)[^\s/@:?\"'`=,(\[{]{1,256})"
+    r":[^\s/?\"'`]{1,1024}@(?!sha[0-9]{1,3}:)"
+)
+"""`user:password@` after `://`, or where a word starts (an image has no scheme); no digest of an image."""
+
 _RUN = r"(?:[A-Za-z0-9_]{20,}|(?=[A-Za-z_]{0,20}[0-9])[A-Za-z0-9_]{12,})"
 """The random part of a token: long, or shorter with a digit; so that names made of words are none."""
 
@@ -20,16 +26,19 @@ _SHAPES = re.compile(
     r"|eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}"
     rf"|(?<![_-])sk-(?:[A-Za-z0-9]{{1,10}}-){{0,3}}{_RUN}"
     r")[A-Za-z0-9_.=/+-]*"
-    r"|(?<=://)[^\s/@:?\"'`]*:[^\s/?\"'`]+@(?!sha256:)"
+    rf"|{_CREDENTIALS}"
+    r"|(?<![A-Za-z0-9])[Bb]earer +[A-Za-z0-9._~+/-]{16,}=*"
     r"|-----BEGIN [A-Z ]{0,40}PRIVATE KEY",
     re.ASCII,
 )
-"""Tokens of hubs, forges and clouds, signed web tokens, `user:password@` of an address, private keys."""
+"""Tokens of hubs, forges and clouds, signed web tokens, `user:password@` of an address, bearers, private keys."""
 
-_ADDRESS = re.compile(r"://[^\s/@:?\"'`]*:[^\s/?\"'`]+@(?!sha256:)")
-_WORDS = frozenset(
-    {"TOKEN", "KEY", "APIKEY", "SECRET", "SECRETS", "PASSWORD", "PASSWD", "PASSPHRASE", "CREDENTIAL", "CREDENTIALS"}
+_ADDRESS = re.compile(_CREDENTIALS, re.ASCII)
+_WORD = re.compile(
+    r"KEY|SECRETS|CREDENTIALS?|CREDS|PASS|PW|[A-Z0-9]*(?:TOKEN|APIKEY|SECRET|PASSWORD|PASSWD|PASSPHRASE|PWD)", re.ASCII
 )
+_NO_SECRETS = frozenset({"PWD", "OLDPWD"})
+"""Variables of every shell that hold a directory."""
 
 
 def looks_like_secret(value: str) -> bool:
@@ -38,13 +47,14 @@ def looks_like_secret(value: str) -> bool:
 
 
 def is_address_with_password(value: str) -> bool:
-    """Whether a text holds `scheme://user:password@`."""
+    """Whether a text holds `user:password@` of an address."""
     return _ADDRESS.search(value) is not None
 
 
 def names_a_secret(name: str) -> bool:
     """Whether a variable's name says that it holds a secret: one of its words does (`HF_TOKEN`, not `TOKENIZERS`)."""
-    return not _WORDS.isdisjoint(re.split(r"[^A-Z0-9]+", name.upper()))
+    whole = name.upper()
+    return whole not in _NO_SECRETS and any(_WORD.fullmatch(word) for word in re.split(r"[^A-Z0-9]+", whole))
 
 
 def masked(text: str) -> str:

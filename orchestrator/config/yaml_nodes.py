@@ -44,8 +44,12 @@ class Entry(NamedTuple):
 
 
 class MappingNode(NamedTuple):
+    """`lost` are entries that have their finding and no say: written twice, or under a key that is refused. Only who
+    looks for secrets reads them, as their lines can be shown all the same."""
+
     entries: Mapping[str, Entry]
     place: Place
+    lost: tuple[tuple[str, Entry], ...] = ()
 
 
 class BrokenNode(NamedTuple):

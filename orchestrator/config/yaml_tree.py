@@ -14,6 +14,7 @@ from yaml.scanner import Scanner
 
 from orchestrator.config.scalars import Ambiguity, resolve
 from orchestrator.config.secret_search import without_secrets
+from orchestrator.config.secret_shapes import names_a_secret
 from orchestrator.config.tree_values import clipped
 from orchestrator.config.yaml_nodes import (
     BrokenNode,
@@ -79,7 +80,9 @@ def parse(text: str, file: str, *, pure: bool = False) -> Document:
         builder = _build_pure(body, file, offset)
     root = builder.finished_root(body)
     cleaned, secrets = without_secrets(root, file) if root else (None, ())
-    return Document(file=file, root=cleaned, findings=(*findings, *builder.findings, *secrets), text=text)
+    hidden = {span for secret in secrets for span in secret.hidden}
+    said = (each for each in builder.findings if each.span not in hidden)
+    return Document(file=file, root=cleaned, findings=(*findings, *said, *secrets), text=text)
 
 
 def _build_fast(text: str, file: str, offset: int) -> _Builder | None:
@@ -119,13 +122,14 @@ class _Frame:
     anchor: str | None
     items: list[Node] = field(default_factory=list)
     entries: dict[str, Entry] = field(default_factory=dict)
-    key: tuple[str | None, Place] | None = _KEY_WANTED
+    lost: list[tuple[str, Entry]] = field(default_factory=list)
+    key: tuple[str | None, Place, str] | None = _KEY_WANTED
     height: int = 1
 
     def finished(self, end: Place) -> Node:
         place = Place(self.start.line, self.start.column, end.end_line, end.end_column)
         if self.is_mapping:
-            return MappingNode(self.entries, place)
+            return MappingNode(self.entries, place, tuple(self.lost))
         return SequenceNode(tuple(self.items), place)
 
 
@@ -180,7 +184,17 @@ class _Builder:
             self._add("E115", "a profile is a mapping of keys to values", self._root.place, help_=help_)
         return None
 
-    def _add(self, code: str, message: str, place: Place, *, help_: str, label: str = "", note: str = "") -> None:
+    def _add(
+        self,
+        code: str,
+        message: str,
+        place: Place,
+        *,
+        help_: str,
+        label: str = "",
+        note: str = "",
+        hidden: tuple[Place, ...] = (),
+    ) -> None:
         self.findings.append(
             Diagnostic(
                 code=code,
@@ -189,6 +203,7 @@ class _Builder:
                 label=label,
                 notes=(note,) if note else (),
                 help=(help_,),
+                hidden=tuple(each.span(self.file) for each in hidden),
             )
         )
 
@@ -267,7 +282,7 @@ class _Builder:
             message = f"a key with {forbidden.name} in it" if forbidden else "a key without a name"
             self._add("E110", message, place, help_="write `name: value`")
             key = None
-        self._frames[-1].key = (key, place)
+        self._frames[-1].key = (key, place, text)
 
     def alias(self, event: yaml.AliasEvent) -> None:
         name = str(event.anchor)
@@ -288,9 +303,9 @@ class _Builder:
         if self._expects_key():
             self._step(place)
             if isinstance(node, ScalarNode):
-                self._frames[-1].key = (node.text, place)
+                self._frames[-1].key = (node.text, place, node.text)
             else:
-                self._frames[-1].key = (None, place)
+                self._frames[-1].key = (None, place, "")
                 if node is not None:
                     self._refuse_key(place)
             return
@@ -356,24 +371,25 @@ class _Builder:
         if not frame.is_mapping:
             frame.items.append(node)
         elif frame.key is _KEY_WANTED:
-            frame.key = (None, node.place)
+            frame.key = (None, node.place, "")
         else:
             self._put_entry(frame, *frame.key, node)
             frame.key = _KEY_WANTED
 
-    def _put_entry(self, frame: _Frame, key: str | None, key_place: Place, node: Node) -> None:
+    def _put_entry(self, frame: _Frame, key: str | None, key_place: Place, written: str, node: Node) -> None:
         if key is None:
+            frame.lost.append((written, Entry(key_place, node)))
             return
         earlier = frame.entries.get(key)
         if earlier is None:
             frame.entries[key] = Entry(key_place, node)
             return
+        frame.lost.append((key, Entry(key_place, node)))
         first = earlier.key_place
         note = f"it was written first at {self.file}:{first.line}:{first.column}"
         help_ = "keep one of the two"
-        self._add(
-            "E103", f"`{clipped(key)}` is written twice", key_place, help_=help_, label="written again", note=note
-        )
+        message, hidden = f"`{clipped(key)}` is written twice", (node.place,) if names_a_secret(key) else ()
+        self._add("E103", message, key_place, help_=help_, label="written again", note=note, hidden=hidden)
 
     def _refuse_tag(self, tag: str, place: Place) -> BrokenNode:
         help_ = "remove the tag: values are text, numbers, true, false, lists and mappings"

@@ -56,7 +56,7 @@ def render_findings(
         case FindingsFormat.GITHUB:
             return "".join(f"{_github(finding)}\n" for finding in found)
         case FindingsFormat.FULL:
-            lines = _Sources(sources, found)
+            lines = Sources(sources, found)
             shown = "".join(f"{_full(finding, lines, color=color)}\n\n" for finding in found)
             return shown + _how_to_learn_more(found, color=color)
 
@@ -125,10 +125,10 @@ def _concise(finding: Diagnostic) -> str:
     return f"{where}{finding.severity}[{finding.code}] {visible(finding.message)}"
 
 
-class _Sources:
+class Sources:
     """The lines of the files, with what is hidden already replaced."""
 
-    def __init__(self, sources: Mapping[str, str], findings: Sequence[Diagnostic]) -> None:
+    def __init__(self, sources: Mapping[str, str], findings: Iterable[Diagnostic]) -> None:
         self._sources = sources
         self._lines: dict[str, list[str]] = {}
         self._hidden: dict[str, list[Span]] = {}
@@ -137,10 +137,13 @@ class _Sources:
                 self._hidden.setdefault(span.file, []).append(span)
 
     def line(self, span: Span) -> str | None:
-        if span.file not in self._lines:
-            self._lines[span.file] = self._read(span.file)
-        lines = self._lines[span.file]
+        lines = self.lines(span.file)
         return lines[span.line - 1] if 0 < span.line <= len(lines) else None
+
+    def lines(self, file: str) -> list[str]:
+        if file not in self._lines:
+            self._lines[file] = self._read(file)
+        return self._lines[file]
 
     def _read(self, file: str) -> list[str]:
         text = self._sources.get(file)
@@ -193,7 +196,7 @@ def _shown(part: str) -> str:
     return "".join(_TAB if each == "\t" else _visible(each) for each in part)
 
 
-def _full(finding: Diagnostic, lines: _Sources, *, color: bool) -> str:
+def _full(finding: Diagnostic, lines: Sources, *, color: bool) -> str:
     paint, reset = (_COLOURS[finding.severity], _RESET) if color else ("", "")
     head = f"{paint}{finding.severity}[{finding.code}]{reset}: {visible(finding.message)}"
     gutter = " "

@@ -146,7 +146,7 @@ def test_a_finding_about_a_default_points_into_the_deployment_file() -> None:
         ("environment: {A: 1}", 'E105 3:18 `environment.A` wants text, not the number `1` | put it in quotes: `"1"`'),
         ("environment: {1a: x}", "E106 3:15 `1a` is no name for a key of `environment` | rename it"),
         ("environment: {HF_TOKEN: x}", "E137 3:15 `HF_TOKEN` looks like a secret, and a profile is no place for one | remove it here, set the variable where you run `orchestrate`, and name it: `secrets: {hf-token: HF_TOKEN}` in the deployment file"),
-        ("environment: {A: sk-0123456789abc}", "E137 3:15 `A` looks like a secret, and a profile is no place for one | remove it here, set the variable where you run `orchestrate`, and name it: `secrets: {api-key: VLLM_API_KEY}` in the deployment file"),
+        ("environment: {A: sk-0123456789abc}", "E137 3:15 `A` looks like a secret, and a profile is no place for one | remove it here; what must stay secret can come from a file of your own: `docker compose -f compose.yaml -f own.yaml up`"),
         ("vllm: {max-model-len: null}", "E105 3:8 `max-model-len` has no value | write a value, or remove the key"),
         ("vllm: [1]", "E105 3:7 `vllm` wants a mapping, not a list | write it like `vllm: {max-model-len: 32768}`"),
         ("vllm: {gpu-memory-utilization: 010}", 'E107 3:32 `010` is ambiguous | write `8` or `10` for the number, or `"010"` for the text'),

@@ -10,7 +10,7 @@ import pytest
 from orchestrator.catalog.gpus import known_gpus
 from orchestrator.catalog.models import known_models
 from orchestrator.config.load import Outline, load_deployment, load_service
-from orchestrator.config.secret_shapes import looks_like_secret, masked
+from orchestrator.config.secret_shapes import looks_like_secret, masked, names_a_secret
 from orchestrator.config.yaml_tree import parse
 from orchestrator.domain.diagnostics import Diagnostic, Report, Span
 from orchestrator.engine.images import default_image
@@ -32,6 +32,8 @@ SECRETS = [
     "postgres://u:hunter2pass@h/db",
     "redis://:hunter2pass@h:6379",
     "https://u:p@ss:w0rd@h",
+    "user:s3cr3tpw@reg.io/x:1",
+    "Bearer abcdefghijklmnopqrstuvwxyz",
 ]
 TEXTS = [
     "0123456789abcdef0123456789abcdef01234567",
@@ -49,6 +51,9 @@ TEXTS = [
     "http://127.0.0.1:8000/v1/models@main",
     '{"url":"tcp://127.0.0.1:5555","mail":"a@b"}',
     "docker://ubuntu:24.04@sha256:e3b0c44298fc1c149afbf4c8996fb924",
+    "ubuntu:24.04@sha256:e3b0c44298fc1c149afbf4c8996fb924",
+    "reg.io:5000/x:1@sha256:e3b0c44298fc1c149afbf4c8996fb924",
+    "mailto:someone@example.org",
     "git+ssh://git@example.com:22/org/repository",
     "{{ messages[0]['content'] }}<|im_start|>assistant",
 ]  # fmt: skip
@@ -59,7 +64,7 @@ DEPLOYMENT = "project: p\nvllm-release: 0.32.0\nservices: [a.yaml]\n"
 @pytest.mark.parametrize("secret", SECRETS)
 def test_the_known_shapes_are_secrets(secret: str) -> None:
     assert looks_like_secret(secret)
-    assert looks_like_secret(f"/caches/{secret}") or "://" in secret
+    assert looks_like_secret(f"/caches/{secret}") or "@" in secret
     assert masked(f"a {secret} b").count("*") >= 4
 
 
@@ -160,8 +165,8 @@ def test_each_secret_says_where_it_stands_and_what_to_do() -> None:
             6,
             "a key of this file looks like a secret, and a profile is no place for one",
             (
-                "remove it here, set the variable where you run `orchestrate`, and name it: "
-                "`secrets: {api-key: VLLM_API_KEY}` in the deployment file",
+                "remove it here; what must stay secret can come from a file of your own: "
+                "`docker compose -f compose.yaml -f own.yaml up`",
             ),
         ),
     ]
@@ -178,3 +183,13 @@ def test_what_is_too_long_for_a_message_hides_its_password_all_the_same() -> Non
     findings = findings_of(SERVICE + f'vllm: {{"{long}": 1, "{long}": 2}}\n', load_service, Outline())
 
     assert "hunter2" not in echoed(findings)
+
+
+@pytest.mark.parametrize("name", ["DB_PASS", "MYPWD", "PGPASSWORD", "API-TOKEN", "dbPassword", "AWS_SECRET_ACCESS_KEY"])
+def test_names_of_secrets(name: str) -> None:
+    assert names_a_secret(name)
+
+
+@pytest.mark.parametrize("name", ["PWD", "OLDPWD", "TOKENIZERS_PARALLELISM", "max-num-batched-tokens", "BYPASS"])
+def test_names_of_other_things(name: str) -> None:
+    assert not names_a_secret(name)
