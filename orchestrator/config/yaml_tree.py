@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import yaml
 from yaml.parser import Parser
@@ -16,6 +15,7 @@ from orchestrator.config.scalars import Ambiguity, resolve
 from orchestrator.config.secret_search import without_secrets
 from orchestrator.config.secret_shapes import names_a_secret
 from orchestrator.config.tree_values import clipped
+from orchestrator.config.yaml_frames import KEY_WANTED, Anchor, Frame
 from orchestrator.config.yaml_nodes import (
     BrokenNode,
     Document,
@@ -24,7 +24,6 @@ from orchestrator.config.yaml_nodes import (
     Node,
     Place,
     ScalarNode,
-    SequenceNode,
 )
 from orchestrator.config.yaml_syntax import check_text, explain, name_of_forbidden, with_joined_surrogates
 from orchestrator.domain.diagnostics import Diagnostic
@@ -107,40 +106,6 @@ def _build_pure(text: str, file: str, offset: int) -> _Builder:
     return builder
 
 
-_KEY_WANTED = None
-"""The state of a mapping between a value and the next key."""
-
-
-@dataclass(slots=True)
-class _Frame:
-    """A list or mapping that is still open."""
-
-    start: Place
-    is_mapping: bool
-    is_flow: bool
-    first_node: int
-    anchor: str | None
-    items: list[Node] = field(default_factory=list)
-    entries: dict[str, Entry] = field(default_factory=dict)
-    lost: list[tuple[str, Entry]] = field(default_factory=list)
-    key: tuple[str | None, Place, str] | None = _KEY_WANTED
-    height: int = 1
-
-    def finished(self, end: Place) -> Node:
-        place = Place(self.start.line, self.start.column, end.end_line, end.end_column)
-        if self.is_mapping:
-            return MappingNode(self.entries, place, tuple(self.lost))
-        return SequenceNode(tuple(self.items), place)
-
-
-class _Anchor(NamedTuple):
-    """What `&name` stands for, with the number of its values and levels; `node` is None while it is still open."""
-
-    node: Node | None
-    size: int
-    height: int = 0
-
-
 class _Builder:
     """Turns events into nodes with a stack of its own, so that no input can exhaust Python's."""
 
@@ -149,8 +114,8 @@ class _Builder:
         self.findings: list[Diagnostic] = []
         self.is_stopped = False
         self._offset = first_line_offset
-        self._frames: list[_Frame] = []
-        self._anchors: dict[str, _Anchor] = {}
+        self._frames: list[Frame] = []
+        self._anchors: dict[str, Anchor] = {}
         self._root: Node | None = None
         self._root_is_empty = False
         self._count = 0
@@ -268,7 +233,7 @@ class _Builder:
     def _scalar_key(self, text: str, place: Place, event: yaml.ScalarEvent, *, is_plain: bool) -> None:
         self._step(place)
         if event.anchor is not None:
-            self._anchors[event.anchor] = _Anchor(ScalarNode(text, text, is_plain, place), 1)
+            self._anchors[event.anchor] = Anchor(ScalarNode(text, text, is_plain, place), 1)
         key: str | None = text
         if event.tag is not None:
             self._refuse_tag(event.tag, place)
@@ -298,7 +263,7 @@ class _Builder:
             self._add("E111", f"`*{clipped(name)}` stands inside the value it names", place, help_=help_)
         self._use_alias(anchor, place)
 
-    def _use_alias(self, anchor: _Anchor | None, place: Place) -> None:
+    def _use_alias(self, anchor: Anchor | None, place: Place) -> None:
         node = anchor.node if anchor else None
         if self._expects_key():
             self._step(place)
@@ -332,8 +297,8 @@ class _Builder:
             self._stop_for_depth(place)
             return
         if event.anchor is not None:
-            self._anchors[event.anchor] = _Anchor(None, 1)
-        frame = _Frame(place, is_mapping, bool(event.flow_style), self._count, event.anchor)
+            self._anchors[event.anchor] = Anchor(None, 1)
+        frame = Frame(place, is_mapping, bool(event.flow_style), self._count, event.anchor)
         self._frames.append(frame)
         self._last = place
 
@@ -348,7 +313,7 @@ class _Builder:
         self._put(node, self._count - frame.first_node + 1, frame.anchor, is_counted=True, height=frame.height)
 
     def _expects_key(self) -> bool:
-        return bool(self._frames) and self._frames[-1].is_mapping and self._frames[-1].key is _KEY_WANTED
+        return bool(self._frames) and self._frames[-1].is_mapping and self._frames[-1].key is KEY_WANTED
 
     def _step(self, place: Place) -> None:
         self._count += 1
@@ -362,7 +327,7 @@ class _Builder:
             self._step(node.place)
         self._last = node.place
         if anchor is not None:
-            self._anchors[anchor] = _Anchor(node, size, height)
+            self._anchors[anchor] = Anchor(node, size, height)
         if not self._frames:
             self._root = node
             return
@@ -370,13 +335,13 @@ class _Builder:
         frame.height = max(frame.height, height + 1)
         if not frame.is_mapping:
             frame.items.append(node)
-        elif frame.key is _KEY_WANTED:
+        elif frame.key is KEY_WANTED:
             frame.key = (None, node.place, "")
         else:
             self._put_entry(frame, *frame.key, node)
-            frame.key = _KEY_WANTED
+            frame.key = KEY_WANTED
 
-    def _put_entry(self, frame: _Frame, key: str | None, key_place: Place, written: str, node: Node) -> None:
+    def _put_entry(self, frame: Frame, key: str | None, key_place: Place, written: str, node: Node) -> None:
         if key is None:
             frame.lost.append((written, Entry(key_place, node)))
             return
