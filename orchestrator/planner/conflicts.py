@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from orchestrator.domain.plan import Rejection
 from orchestrator.domain.profile import KeyPath
 from orchestrator.planner.candidacy import Candidacy, Ground, problem_of
-from orchestrator.planner.repairs import least_important
+from orchestrator.planner.giving_up import least_important
 from orchestrator.planner.search import is_feasible
 from orchestrator.planner.seats import gib_text, listed
 from orchestrator.planner.steps import LimitReachedError

@@ -14,6 +14,7 @@ from orchestrator.planner.boxes import Box, box_for_one, smallest_box
 from orchestrator.planner.candidacy import Candidacy, Ground, as_services, problem_of
 from orchestrator.planner.cautions import cautions
 from orchestrator.planner.conflicts import cannot_coexist
+from orchestrator.planner.giving_up import leave_out
 from orchestrator.planner.grants import placements_of
 from orchestrator.planner.ports import hand_out_ports
 from orchestrator.planner.problem import Solution
@@ -25,7 +26,6 @@ from orchestrator.planner.repairs import (
     Repair,
     anywhere_together,
     least_fixed_cache,
-    leave_out,
     repairs_for,
     shorter_together,
 )
