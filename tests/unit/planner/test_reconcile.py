@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from orchestrator.domain.operations import Drift, DriftKind, OperationKind, applied
-from orchestrator.domain.profile import Caches, Deployment, FlagValue, Ports, Secrets
+from orchestrator.domain.profile import Caches, Deployment, FlagValue, Ports, Secrets, ServiceProfile
 from orchestrator.domain.release import Release
 from orchestrator.domain.saved_plan import ComposeFile, SavedPlan, config_hash
 from orchestrator.domain.units import GIB
@@ -202,6 +202,18 @@ def test_who_takes_the_port_of_another_waits_until_it_is_free() -> None:
     before = saved(cards(2), replace(ONE, port=9001), replace(ONE, name="other", gpus=(1,), port=9002))
     after = saved(cards(2), replace(ONE, port=9002), replace(ONE, name="other", gpus=(1,), port=9003))
     assert steps(reconcile(before, after)) == ["replace other", "replace mini"]
+
+
+def test_nobody_starts_beside_one_who_is_about_to_leave_the_gpu() -> None:
+    """The newcomer may have been promised the GPU for itself."""
+
+    def third(name: str, index: int, port: int) -> ServiceProfile:
+        share = {**ONE.vllm, "gpu-memory-utilization": 0.3}
+        return replace(ONE, name=name, gpus=(index,), port=port, vllm=share)
+
+    before = saved(cards(2), third("a", 0, 9001), third("c", 0, 9003))
+    changes = reconcile(before, saved(cards(2), third("b", 0, 9002), third("a", 1, 9001)))
+    assert steps(changes) == ["stop c", "replace a", "start b"]
 
 
 def test_what_goes_is_stopped_before_anything_starts() -> None:
