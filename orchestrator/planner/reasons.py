@@ -32,6 +32,8 @@ def _reason(candidacies: tuple[Candidacy, ...], problem: Problem, solution: Solu
     if len(candidacy.options) == 1 and candidacy.options[0].is_one_set:
         many = len(option.gpus) > 1
         return "pinned" if candidacy.profile.gpus is not None else f"the only GPU{'s' if many else ''} it fits on"
+    if frozenset(problem.tenants[number].current or ()) == frozenset(option.gpus):
+        return "there already"
     if len(candidacies) > _MOST_SERVICES:
         return "most KV cache for the tightest service"
     elsewhere = _elsewhere(problem, solution, number)

@@ -207,12 +207,12 @@ def test_who_takes_the_port_of_another_waits_until_it_is_free() -> None:
 def test_nobody_starts_beside_one_who_is_about_to_leave_the_gpu() -> None:
     """The newcomer may have been promised the GPU for itself."""
 
-    def third(name: str, index: int, port: int) -> ServiceProfile:
-        share = {**ONE.vllm, "gpu-memory-utilization": 0.3}
-        return replace(ONE, name=name, gpus=(index,), port=port, vllm=share)
+    def share(name: str, index: int, port: int, of: float) -> ServiceProfile:
+        vllm: dict[str, FlagValue] = {**ONE.vllm, "gpu-memory-utilization": of}
+        return replace(ONE, name=name, gpus=(index,), port=port, vllm=vllm)
 
-    before = saved(cards(2), third("a", 0, 9001), third("c", 0, 9003))
-    changes = reconcile(before, saved(cards(2), third("b", 0, 9002), third("a", 1, 9001)))
+    before = saved(cards(2), share("a", 0, 9001, 0.3), share("c", 0, 9003, 0.6))
+    changes = reconcile(before, saved(cards(2), share("b", 0, 9002, 0.3), share("a", 1, 9001, 0.3)))
     assert steps(changes) == ["stop c", "replace a", "start b"]
 
 
