@@ -41,9 +41,13 @@ def _reason(candidacies: tuple[Candidacy, ...], problem: Problem, solution: Solu
         return "anywhere else somebody would have no place"
     if any(each.rank > option.rank and len(each.gpus) == len(option.gpus) for each in candidacy.options):
         return "the best connected GPUs with room"
-    tightest = _tightest(candidacies, solution)
-    if not _can(elsewhere, solution.smallest_headroom):
-        return f"most KV cache for {'it' if tightest == candidacy.name else f'the tightest service, `{tightest}`'}"
+    enough = _can(elsewhere, solution.smallest_headroom)
+    return _about_headroom(_tightest(candidacies, solution), candidacy.name, as_much_elsewhere=enough)
+
+
+def _about_headroom(tightest: str, name: str, *, as_much_elsewhere: bool) -> str:
+    if not as_much_elsewhere:
+        return f"most KV cache for {'it' if tightest == name else f'the tightest service, `{tightest}`'}"
     return f"elsewhere `{tightest}`, the tightest service, would get no more KV cache"
 
 

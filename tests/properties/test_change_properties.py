@@ -15,7 +15,7 @@ from orchestrator.domain.release import Release
 from orchestrator.domain.saved_plan import ComposeFile, SavedPlan, SavedService
 from orchestrator.planner import plan
 from orchestrator.planner.reconcile import reconcile
-from orchestrator.planner.saving import saved_plan
+from orchestrator.planner.saving import current_gpus, saved_plan
 from tests.properties.test_plan_properties import random_inventory, random_services
 from tests.unit.planner.planner_samples import deployment, facts_for
 
@@ -114,6 +114,19 @@ def test_a_saved_plan_comes_back_as_it_was_and_against_itself_only_keeps(seed: i
     assert changes.is_empty
     assert {each.kind for each in changes.operations} == {OperationKind.KEEP}
     assert saved_plan_text(back) == text
+
+
+@settings(max_examples=60, deadline=None)
+@given(seeds)
+def test_planned_again_where_it_runs_a_project_stays_as_it_is(seed: int) -> None:
+    random = Random(seed)
+    services, inventory = random_services(random), random_inventory(random)
+    project, facts = deployment(*services), facts_for(*services)
+    first = plan(deployment=project, facts=facts, inventory=inventory)
+    assume(first.is_feasible)
+    before = saved_plan(first, deployment=project, facts=facts)
+    again = plan(deployment=project, facts=facts, inventory=inventory, current=current_gpus(before))
+    assert saved_plan(again, deployment=project, facts=facts) == before
 
 
 @settings(max_examples=100, deadline=None)

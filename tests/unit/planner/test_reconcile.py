@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
+from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.operations import Drift, DriftKind, OperationKind, applied
 from orchestrator.domain.profile import Caches, Deployment, FlagValue, Ports, Secrets, ServiceProfile
 from orchestrator.domain.release import Release
 from orchestrator.domain.saved_plan import ComposeFile, SavedPlan, config_hash
 from orchestrator.domain.units import GIB
+from orchestrator.planner import plan
 from orchestrator.planner.reconcile import reconcile
 from orchestrator.planner.saving import with_what_was_known
 from tests.unit.planner.planner_samples import LARGE, MIDDLE, SMALL, cards, deployment, facts_for, gpu, rig, service
@@ -326,3 +328,22 @@ def test_digest_and_commits_are_remembered_as_long_as_they_are_of_the_same() -> 
 
 def test_what_is_free_now_is_no_part_of_what_is_kept() -> None:
     assert saved(rig(gpu(0)), ONE) == saved(rig(gpu(0, free_bytes=int(23.5 * GIB))), ONE)
+
+
+def _planned_where_it_runs(inventory: Inventory, current: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+    services = (service("mini", max_model_len=8192), service("other", max_model_len=8192))
+    found = plan(deployment=deployment(*services), facts=facts_for(*services), inventory=inventory, current=current)
+    return {each.service: each.gpu_uuids for each in found.placements}
+
+
+def test_what_runs_stays_where_it_runs_although_other_gpus_would_do() -> None:
+    fresh = _planned_where_it_runs(cards(3), {})
+    running = {"mini": ("GPU-2",), "other": ("GPU-1",)}
+    assert fresh != running
+    assert _planned_where_it_runs(cards(3), running) == running
+
+
+def test_whoever_has_lost_a_gpu_is_placed_anew_and_the_others_stay() -> None:
+    placed = _planned_where_it_runs(cards(3), {"mini": ("GPU-9",), "other": ("GPU-1",), "gone": ("GPU-0",)})
+    assert placed["other"] == ("GPU-1",)
+    assert placed["mini"] in {("GPU-0",), ("GPU-2",)}
