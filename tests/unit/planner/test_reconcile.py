@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -330,7 +330,7 @@ def test_what_is_free_now_is_no_part_of_what_is_kept() -> None:
     assert saved(rig(gpu(0)), ONE) == saved(rig(gpu(0, free_bytes=int(23.5 * GIB))), ONE)
 
 
-def _planned_where_it_runs(inventory: Inventory, current: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+def _planned_where_it_runs(inventory: Inventory, current: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
     services = (service("mini", max_model_len=8192), service("other", max_model_len=8192))
     found = plan(deployment=deployment(*services), facts=facts_for(*services), inventory=inventory, current=current)
     return {each.service: each.gpu_uuids for each in found.placements}
