@@ -48,7 +48,7 @@ def test_a_file_that_ends_too_early_is_refused_where_it_ends() -> None:
         (2, "a newer orchestrate wrote it: update this one"),
         (
             0,
-            "`orchestrate plan --out FILE` writes a saved plan; remove a lock file, and `orchestrate render` writes a new one",
+            "`orchestrate plan --out FILE` saves a plan; remove a lock file, and `orchestrate render` writes a new one",
         ),
     ],
 )
@@ -66,7 +66,7 @@ def test_what_is_neither_says_how_such_a_file_starts() -> None:
     assert finding.message == "this is not a saved plan or a lock file"
     assert finding.help == (
         'a saved plan or a lock file starts with `"orchestrate-saved-plan": 1` or `"orchestrate-lock": 1`',
-        "`orchestrate plan --out FILE` writes a saved plan; remove a lock file, and `orchestrate render` writes a new one",
+        "`orchestrate plan --out FILE` saves a plan; remove a lock file, and `orchestrate render` writes a new one",
     )
 
 
