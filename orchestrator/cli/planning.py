@@ -77,6 +77,7 @@ def _plan_deployment(
 ) -> None:
     from orchestrator.cli.inventory import read_inventory_option
     from orchestrator.planner import plan
+    from orchestrator.planner.saving import current_gpus
 
     planned.facts, planned.outside_failed = facts_of_services(planned.report, deployment, offline=offline)
     inventory = read_inventory_option(inventory_option, report=planned.report, sources=planned.sources)
@@ -85,7 +86,8 @@ def _plan_deployment(
         return
     if len(planned.facts) < len(deployment.services):
         return
-    planned.plan = plan(deployment=deployment, facts=planned.facts, inventory=inventory)
+    current = current_gpus(planned.before)
+    planned.plan = plan(deployment=deployment, facts=planned.facts, inventory=inventory, current=current)
     planned.report.extend(finding_of(each, deployment, Severity.ERROR) for each in planned.plan.rejections)
     planned.report.extend(finding_of(each, deployment, Severity.WARNING) for each in planned.plan.warnings)
 

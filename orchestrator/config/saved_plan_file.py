@@ -50,7 +50,7 @@ _KIND = FileKind(
     plural="saved plans",
     keys=(PLAN_KEY, LOCK_KEY),
     version=FORMAT_VERSION,
-    writer="`orchestrate plan --out FILE` writes a saved plan, `orchestrate render` a lock file",
+    writer="`orchestrate plan --out FILE` saves a plan; remove a lock file, and `orchestrate render` writes a new one",
 )
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _BOUNDS = ("low", "expected", "high")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from math import prod
@@ -109,7 +109,7 @@ class Candidacy:
         """The replica that speaks for its service."""
         return self.profile.replica in (None, 1)
 
-    def tenant(self) -> Tenant:
+    def tenant(self, current: tuple[int, ...] | None = None) -> Tenant:
         """The service as the search sees it."""
         lightest = min((sum(option.claims(option.least)) for option in self.options), default=0)
         return Tenant(
@@ -118,6 +118,7 @@ class Candidacy:
             exclusive=self.alone,
             weight=lightest,
             priority=self.profile.priority,
+            current=current,
         )
 
 
@@ -125,7 +126,8 @@ class Candidacy:
 class Ground:
     """What every service is assessed on: the GPUs, the release and the image of the deployment.
 
-    `step_limit` bounds a search, in nodes; past it, or when `watch` says stop, the answer is "not known".
+    `step_limit` bounds a search, in nodes; past it, or when `watch` says stop, the answer is "not known". `current`
+    says on which seats a service runs already; it stays there if it can.
     """
 
     seats: tuple[Seat, ...]
@@ -133,6 +135,7 @@ class Ground:
     image: str | None
     step_limit: int = STEP_LIMIT
     watch: Watch | None = None
+    current: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     known: dict[object, list[Candidacy]] = field(init=False, default_factory=dict, compare=False, repr=False)
     """What was assessed already: services that are alike but for their names have the same options."""
 
@@ -226,7 +229,7 @@ def first_sets(pools: tuple[tuple[int, ...], ...], size: int) -> Iterator[tuple[
 def problem_of(ground: Ground, candidacies: tuple[Candidacy, ...]) -> Problem:
     """The services as the search sees them."""
     return Problem(
-        tenants=tuple(candidacy.tenant() for candidacy in candidacies),
+        tenants=tuple(candidacy.tenant(ground.current.get(candidacy.name)) for candidacy in candidacies),
         free=tuple(seat.gpu.free_bytes for seat in ground.seats),
         rules=rules_for((candidacy.profile for candidacy in candidacies), ground.seats),
     )

@@ -30,7 +30,7 @@ from orchestrator.planner.repairs import (
     shorter_together,
 )
 from orchestrator.planner.search import is_feasible, minimal_conflict, solve
-from orchestrator.planner.seats import listed, seats_of
+from orchestrator.planner.seats import listed, places_of, seats_of
 from orchestrator.planner.sizing import Leaning
 from orchestrator.planner.steps import LimitReachedError, Steps, Watch
 from orchestrator.planner.unpriced import unpriced
@@ -43,14 +43,27 @@ _MOST_CONFLICTS = 4
 
 
 def plan(
-    *, deployment: Deployment, facts: Mapping[str, ModelFacts], inventory: Inventory, watch: Watch | None = None
+    *,
+    deployment: Deployment,
+    facts: Mapping[str, ModelFacts],
+    inventory: Inventory,
+    current: Mapping[str, tuple[str, ...]] | None = None,
+    watch: Watch | None = None,
 ) -> Plan:
     """Place all services of the deployment at once, or say why that is impossible. Same input, same plan.
 
-    `facts` holds the model facts of every service by its name. `watch` is told how a long search stands, and may have
+    `facts` holds the model facts of every service by its name. `current` says on which GPUs, by UUID, a service runs:
+    as few as possible move. `watch` is told how a long search stands, and may have
     it stopped: then the plan is the best one so far, if there is one.
     """
-    ground = Ground(seats=seats_of(inventory), release=deployment.release, image=deployment.image, watch=watch)
+    seats = seats_of(inventory)
+    ground = Ground(
+        seats=seats,
+        release=deployment.release,
+        image=deployment.image,
+        watch=watch,
+        current=places_of(current or {}, seats),
+    )
     return plan_on(ground, deployment=deployment, facts=facts, inventory=inventory)
 
 

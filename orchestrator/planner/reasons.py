@@ -32,6 +32,8 @@ def _reason(candidacies: tuple[Candidacy, ...], problem: Problem, solution: Solu
     if len(candidacy.options) == 1 and candidacy.options[0].is_one_set:
         many = len(option.gpus) > 1
         return "pinned" if candidacy.profile.gpus is not None else f"the only GPU{'s' if many else ''} it fits on"
+    if frozenset(problem.tenants[number].current or ()) == frozenset(option.gpus):
+        return "there already"
     if len(candidacies) > _MOST_SERVICES:
         return "most KV cache for the tightest service"
     elsewhere = _elsewhere(problem, solution, number)
@@ -39,9 +41,13 @@ def _reason(candidacies: tuple[Candidacy, ...], problem: Problem, solution: Solu
         return "anywhere else somebody would have no place"
     if any(each.rank > option.rank and len(each.gpus) == len(option.gpus) for each in candidacy.options):
         return "the best connected GPUs with room"
-    tightest = _tightest(candidacies, solution)
-    if not _can(elsewhere, solution.smallest_headroom):
-        return f"most KV cache for {'it' if tightest == candidacy.name else f'the tightest service, `{tightest}`'}"
+    enough = _can(elsewhere, solution.smallest_headroom)
+    return _about_headroom(_tightest(candidacies, solution), candidacy.name, as_much_elsewhere=enough)
+
+
+def _about_headroom(tightest: str, name: str, *, as_much_elsewhere: bool) -> str:
+    if not as_much_elsewhere:
+        return f"most KV cache for {'it' if tightest == name else f'the tightest service, `{tightest}`'}"
     return f"elsewhere `{tightest}`, the tightest service, would get no more KV cache"
 
 

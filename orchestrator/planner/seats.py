@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from orchestrator.domain.inventory import Gpu, Host, Inventory, LinkKind
@@ -51,6 +51,16 @@ def seats_of(inventory: Inventory) -> tuple[Seat, ...]:
         Seat(host=host, gpu=gpu, label=_label(host, gpu, several=several), twins=number)
         for (host, gpu), number in zip(pairs, twins, strict=True)
     )
+
+
+def places_of(uuids: Mapping[str, tuple[str, ...]], seats: tuple[Seat, ...]) -> dict[str, tuple[int, ...]]:
+    """The seats of each service's GPUs, in order; none for a service that has lost one of its GPUs."""
+    place_of = {seat.gpu.uuid: place for place, seat in enumerate(seats)}
+    return {
+        name: tuple(sorted(place_of[uuid] for uuid in row))
+        for name, row in uuids.items()
+        if all(uuid in place_of for uuid in row)
+    }
 
 
 def _twins(pairs: list[tuple[Host, Gpu]]) -> list[int]:

@@ -66,6 +66,15 @@ def test_the_finding_in_the_readme_is_the_finding_that_is_printed(project: Path)
     assert (exit_code, output) == (1, OUTPUTS[1])
 
 
+def test_the_changes_in_the_readme_are_those_that_are_printed(project: Path) -> None:
+    gpus = ["configs", "--inventory", "configs/inventories/3xrtx4090.json"]
+    assert _run(["render", *gpus])[0] == 0
+    mini = project / "configs" / "mini.yaml"
+    mini.write_text(mini.read_text().replace("max-model-len: 65536", "max-model-len: 40960"))
+    output = _run(["plan", *gpus])[1]
+    assert output[output.index("what would change") :] == OUTPUTS[2]
+
+
 def test_the_profiles_in_the_readme_are_valid(project: Path) -> None:
     for text in PROFILES:
         (project / text.split("\n", 1)[0].removeprefix("# ")).write_text(text)

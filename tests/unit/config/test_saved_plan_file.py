@@ -46,7 +46,10 @@ def test_a_file_that_ends_too_early_is_refused_where_it_ends() -> None:
     ("version", "help_"),
     [
         (2, "a newer orchestrate wrote it: update this one"),
-        (0, "`orchestrate plan --out FILE` writes a saved plan, `orchestrate render` a lock file"),
+        (
+            0,
+            "`orchestrate plan --out FILE` saves a plan; remove a lock file, and `orchestrate render` writes a new one",
+        ),
     ],
 )
 def test_another_format_is_refused_and_says_what_to_do(version: int, help_: str) -> None:
@@ -63,7 +66,7 @@ def test_what_is_neither_says_how_such_a_file_starts() -> None:
     assert finding.message == "this is not a saved plan or a lock file"
     assert finding.help == (
         'a saved plan or a lock file starts with `"orchestrate-saved-plan": 1` or `"orchestrate-lock": 1`',
-        "`orchestrate plan --out FILE` writes a saved plan, `orchestrate render` a lock file",
+        "`orchestrate plan --out FILE` saves a plan; remove a lock file, and `orchestrate render` writes a new one",
     )
 
 

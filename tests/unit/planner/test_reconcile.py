@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from orchestrator.domain.inventory import Inventory
 from orchestrator.domain.operations import Drift, DriftKind, OperationKind, applied
-from orchestrator.domain.profile import Caches, Deployment, FlagValue, Ports, Secrets
+from orchestrator.domain.profile import Caches, Deployment, FlagValue, Ports, Secrets, ServiceProfile
 from orchestrator.domain.release import Release
 from orchestrator.domain.saved_plan import ComposeFile, SavedPlan, config_hash
 from orchestrator.domain.units import GIB
+from orchestrator.planner import plan
 from orchestrator.planner.reconcile import reconcile
 from orchestrator.planner.saving import with_what_was_known
 from tests.unit.planner.planner_samples import LARGE, MIDDLE, SMALL, cards, deployment, facts_for, gpu, rig, service
@@ -204,6 +206,18 @@ def test_who_takes_the_port_of_another_waits_until_it_is_free() -> None:
     assert steps(reconcile(before, after)) == ["replace other", "replace mini"]
 
 
+def test_nobody_starts_beside_one_who_is_about_to_leave_the_gpu() -> None:
+    """The newcomer may have been promised the GPU for itself."""
+
+    def share(name: str, index: int, port: int, of: float) -> ServiceProfile:
+        vllm: dict[str, FlagValue] = {**ONE.vllm, "gpu-memory-utilization": of}
+        return replace(ONE, name=name, gpus=(index,), port=port, vllm=vllm)
+
+    before = saved(cards(2), share("a", 0, 9001, 0.3), share("c", 0, 9003, 0.6))
+    changes = reconcile(before, saved(cards(2), share("b", 0, 9002, 0.3), share("a", 1, 9001, 0.3)))
+    assert steps(changes) == ["stop c", "replace a", "start b"]
+
+
 def test_what_goes_is_stopped_before_anything_starts() -> None:
     pair = service("big", LARGE, gpus=(0, 1), tensor_parallel_size=2, max_model_len=8192, kv_cache_dtype="fp8")
     changes = reconcile(saved(cards(2), pair), saved(cards(2), ONE, replace(ONE, name="other", gpus=(1,))))
@@ -314,3 +328,22 @@ def test_digest_and_commits_are_remembered_as_long_as_they_are_of_the_same() -> 
 
 def test_what_is_free_now_is_no_part_of_what_is_kept() -> None:
     assert saved(rig(gpu(0)), ONE) == saved(rig(gpu(0, free_bytes=int(23.5 * GIB))), ONE)
+
+
+def _planned_where_it_runs(inventory: Inventory, current: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+    services = (service("mini", max_model_len=8192), service("other", max_model_len=8192))
+    found = plan(deployment=deployment(*services), facts=facts_for(*services), inventory=inventory, current=current)
+    return {each.service: each.gpu_uuids for each in found.placements}
+
+
+def test_what_runs_stays_where_it_runs_although_other_gpus_would_do() -> None:
+    fresh = _planned_where_it_runs(cards(3), {})
+    running = {"mini": ("GPU-2",), "other": ("GPU-1",)}
+    assert fresh != running
+    assert _planned_where_it_runs(cards(3), running) == running
+
+
+def test_whoever_has_lost_a_gpu_is_placed_anew_and_the_others_stay() -> None:
+    placed = _planned_where_it_runs(cards(3), {"mini": ("GPU-9",), "other": ("GPU-1",), "gone": ("GPU-0",)})
+    assert placed["other"] == ("GPU-1",)
+    assert placed["mini"] in {("GPU-0",), ("GPU-2",)}
