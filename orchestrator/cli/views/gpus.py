@@ -44,7 +44,9 @@ def render_inventory(inventory: Inventory, *, color: bool, width: int, option: s
 def _headline(host: Host, *, color: bool) -> Iterator[str]:
     driver = host.driver_version or "not known"
     cuda = host.cuda_version or "not known"
-    yield _bold(_printable(f"{host.name}: driver {driver}, CUDA {cuda}"), color=color)
+    ram = "" if host.ram_bytes is None else f", {as_gib(host.ram_bytes):.1f} GiB of RAM"
+    disk = "" if host.disk_free_bytes is None else f", {as_gib(host.disk_free_bytes):.1f} GiB of disk free"
+    yield _bold(_printable(f"{host.name}: driver {driver}, CUDA {cuda}{ram}{disk}"), color=color)
 
 
 def _table(host: Host, columns: int, *, color: bool) -> Iterator[str]:
