@@ -71,21 +71,19 @@ def _short_of_ram(host: Host, lodgers: Sequence[Lodger], release: Release) -> It
         asked_bytes=needed,
         available_bytes=host.ram_bytes,
         notes=(f"at least: {listed(f'`{name}` {gib_text(size)}' for name, size in needs.items() if size)}",),
-        help=(
-            *_lower(most, needed - host.ram_bytes, release),
-            f"plan on a host with {ceil(needed / GIB)} GiB of RAM or more",
-        ),
+        help=tuple(ram_repairs(most.profile, most.workers, needed - host.ram_bytes, needed, release=release)),
     )
 
 
-def _lower(lodger: Lodger, missing: int, release: Release) -> Iterator[str]:
-    """The flag lowered by what is missing, where that is enough; of all replicas it is the same flag."""
-    profile, flag = lodger.profile, ram_flag(lodger.profile, release)
-    copies = lodger.workers if flag == _WEIGHTS_IN_RAM else 1
+def ram_repairs(profile: ServiceProfile, workers: int, missing: int, needed: int, *, release: Release) -> Iterator[str]:
+    """The flag lowered by what is missing, where that is enough (of all replicas it is the same flag); a larger host."""
+    flag = ram_flag(profile, release)
+    copies = workers if flag == _WEIGHTS_IN_RAM else 1
     written = number(canonical_flags(profile.vllm, release), flag) or 0
     left = written - ceil(missing / copies / GIB)
     if left > 0:
         yield f"lower `{shown_key(profile.vllm, flag, release)}` of `{profile.service}` to {left:g} or less"
+    yield f"plan on a host with {ceil(needed / GIB)} GiB of RAM or more"
 
 
 def _short_of_disk(host: Host, lodgers: Sequence[Lodger]) -> Iterator[Rejection]:

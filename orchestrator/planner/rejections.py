@@ -11,7 +11,7 @@ from orchestrator.engine.problems import FlagProblem
 from orchestrator.memory.prediction import predict
 from orchestrator.planner.candidacy import Candidacy, Ground, Obstacle, Refusal, under_ceiling, widest_dimension
 from orchestrator.planner.flag_keys import with_values
-from orchestrator.planner.host_room import ram_flag
+from orchestrator.planner.host_room import ram_bytes, ram_flag, ram_repairs
 from orchestrator.planner.problem import LEVELS, Option
 from orchestrator.planner.seats import gib_text, gib_texts_that_add_up, listed, occupants
 from orchestrator.planner.sizing import Leaning, Size
@@ -128,7 +128,15 @@ def _no_room(ground: Ground, candidacy: Candidacy) -> Rejection:
         asked_bytes=None if size is None else _asked(size, nearest),
         available_bytes=None if nearest is None or size is None else _available(size, nearest),
         notes=(*_counts(ground, candidacy), *_terms(candidacy, nearest)),
+        help=tuple(_less_in_ram(ground, candidacy, nearest)),
     )
+
+
+def _less_in_ram(ground: Ground, candidacy: Candidacy, nearest: Refusal | None) -> Iterator[str]:
+    if nearest is not None and nearest.obstacle is Obstacle.HOST_RAM:
+        profile, workers = candidacy.profile, candidacy.world_size
+        needed = ram_bytes(profile, workers, ground.release)
+        yield from ram_repairs(profile, workers, nearest.missing_bytes, needed, release=ground.release)
 
 
 def _blame(ground: Ground, candidacy: Candidacy, nearest: Refusal | None) -> KeyPath:

@@ -44,9 +44,11 @@ def render_inventory(inventory: Inventory, *, color: bool, width: int, option: s
 def _headline(host: Host, *, color: bool) -> Iterator[str]:
     driver = host.driver_version or "not known"
     cuda = host.cuda_version or "not known"
-    ram = "" if host.ram_bytes is None else f", {as_gib(host.ram_bytes):.1f} GiB of RAM"
-    disk = "" if host.disk_free_bytes is None else f", {as_gib(host.disk_free_bytes):.1f} GiB of disk free"
-    yield _bold(_printable(f"{host.name}: driver {driver}, CUDA {cuda}{ram}{disk}"), color=color)
+    yield _bold(_printable(f"{host.name}: driver {driver}, CUDA {cuda}"), color=color)
+    room = ((host.ram_bytes, "of RAM"), (host.disk_free_bytes, "free on the disk for models"))
+    known = [f"{as_gib(size):.1f} GiB {what}" for size, what in room if size is not None]
+    if known:
+        yield ", ".join(known)
 
 
 def _table(host: Host, columns: int, *, color: bool) -> Iterator[str]:
