@@ -76,7 +76,7 @@ def _short_of_ram(host: Host, lodgers: Sequence[Lodger], release: Release) -> It
 
 
 def ram_repairs(profile: ServiceProfile, workers: int, missing: int, needed: int, *, release: Release) -> Iterator[str]:
-    """The flag lowered by what is missing, where that is enough (of all replicas it is the same flag); a larger host."""
+    """The flag lowered by what is missing, where that is enough (all replicas have the same flag); a larger host."""
     flag = ram_flag(profile, release)
     copies = workers if flag == _WEIGHTS_IN_RAM else 1
     written = number(canonical_flags(profile.vllm, release), flag) or 0

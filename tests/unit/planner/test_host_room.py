@@ -19,6 +19,11 @@ def test_a_service_that_keeps_more_in_ram_than_there_is_fits_on_no_gpu_of_that_h
     (rejection,) = planned(with_room(cards(2), ram_bytes=32 * GIB), greedy).rejections
     assert (rejection.code, rejection.blame) == ("E506", ("vllm", "kv-offloading-size"))
     assert rejection.notes[0] == ("2 of 2 on a host with too little RAM, short by 33.00 GiB at least (GPU 0 and GPU 1)")
+    assert rejection.help == (
+        "lower `kv-offloading-size` of `a` to 31 or less",
+        "plan on a host with 65 GiB of RAM or more",
+    )
+    assert planned(with_room(cards(2), ram_bytes=32 * GIB), service("a", SMALL, kv_offloading_size=31)).is_feasible
 
 
 def test_services_that_keep_too_much_in_ram_together_are_refused_and_the_lower_value_is_enough() -> None:
