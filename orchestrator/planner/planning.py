@@ -13,6 +13,7 @@ from orchestrator.domain.profile import Deployment
 from orchestrator.planner.boxes import Box, box_for_one, smallest_box
 from orchestrator.planner.candidacy import Candidacy, Ground, as_services, problem_of
 from orchestrator.planner.cautions import cautions
+from orchestrator.planner.company import MOST_STEPS_IN_ALL, Company, Repair
 from orchestrator.planner.conflicts import cannot_coexist
 from orchestrator.planner.grants import placements_of
 from orchestrator.planner.host_room import Lodger, short_of_room
@@ -21,9 +22,6 @@ from orchestrator.planner.problem import Solution
 from orchestrator.planner.reasons import placement_reasons
 from orchestrator.planner.rejections import does_not_start, gave_up, nowhere, too_close
 from orchestrator.planner.repairs import (
-    MOST_STEPS_IN_ALL,
-    Company,
-    Repair,
     anywhere_together,
     least_fixed_cache,
     leave_out,
