@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 
 from orchestrator.domain.diagnostics import Diagnostic, Report, repeated
 from orchestrator.domain.inventory import Inventory
@@ -21,10 +22,20 @@ def read_inventory_option(
     if value is None:
         from orchestrator.adapters.nvml import read_inventory
 
-        return read_inventory(report)
+        return _with_room(read_inventory(report))
     if _is_there(value):
         return _from_file(value, {} if sources is None else sources)
     return _from_short_form(value)
+
+
+def _with_room(inventory: Inventory) -> Inventory:
+    """This machine with its RAM, and what is free on the disk of the user's cache of models."""
+    from orchestrator.adapters.host_room import disk_free_bytes, ram_bytes
+    from orchestrator.adapters.hub_cache import cache_directory
+
+    free = disk_free_bytes(cache_directory(os.environ))
+    hosts = tuple(replace(host, ram_bytes=ram_bytes(), disk_free_bytes=free) for host in inventory.hosts)
+    return replace(inventory, hosts=hosts)
 
 
 def _is_there(value: str) -> bool:

@@ -62,6 +62,8 @@ _HOST = {
     "name": Key(NAME, is_name, required=True),
     "driver_version": Key(NAME, is_name),
     "cuda_version": Key(NAME, is_name),
+    "ram_bytes": Key(SIZE, is_size),
+    "disk_free_bytes": Key(SIZE, is_size),
     "gpus": Key("a list with at least one GPU", is_filled_list, required=True),
     "links": Key("a list of links", is_list),
 }
@@ -110,7 +112,13 @@ def inventory_text(inventory: Inventory) -> str:
 
 
 def _host_as_dict(host: Host) -> dict[str, object]:
-    values = {"name": host.name, "driver_version": host.driver_version, "cuda_version": host.cuda_version}
+    values = {
+        "name": host.name,
+        "driver_version": host.driver_version,
+        "cuda_version": host.cuda_version,
+        "ram_bytes": host.ram_bytes,
+        "disk_free_bytes": host.disk_free_bytes,
+    }
     gpus = [_in_order(asdict(gpu), _GPU) for gpu in host.gpus]
     return {**values, "gpus": gpus, "links": [_in_order(asdict(link), _LINK) for link in host.links]}
 
@@ -222,6 +230,8 @@ def _host(value: Mapping[str, Any]) -> Host:
         links=tuple(_link(each) for each in value.get("links") or ()),
         driver_version=value.get("driver_version"),
         cuda_version=value.get("cuda_version"),
+        ram_bytes=value.get("ram_bytes"),
+        disk_free_bytes=value.get("disk_free_bytes"),
     )
 
 

@@ -85,11 +85,17 @@ class Link:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Host:
+    """A machine. `ram_bytes` is all its RAM, `disk_free_bytes` what is free on the disk that models are cached on; None
+    where that is not known.
+    """
+
     name: str
     gpus: tuple[Gpu, ...]
     links: tuple[Link, ...] = ()
     driver_version: str | None = None
     cuda_version: str | None = None
+    ram_bytes: int | None = None
+    disk_free_bytes: int | None = None
 
     def link(self, one: str, other: str) -> Link | None:
         """The link between two GPUs by UUID, whichever way round."""

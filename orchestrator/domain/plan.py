@@ -189,6 +189,11 @@ class Rejection:
     notes: tuple[str, ...] = ()
     help: tuple[str, ...] = ()
 
+    @property
+    def is_error(self) -> bool:
+        """As its code says; else it is a warning."""
+        return self.code.startswith("E")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:

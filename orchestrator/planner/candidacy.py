@@ -21,6 +21,7 @@ from orchestrator.engine.parallelism import PARALLEL_SIZES
 from orchestrator.engine.problems import FlagProblem
 from orchestrator.engine.sharding_checks import check_sharding
 from orchestrator.planner.flag_keys import with_values
+from orchestrator.planner.host_room import ram_bytes
 from orchestrator.planner.interconnect import interconnect_rank
 from orchestrator.planner.pins import allowed_seats
 from orchestrator.planner.problem import Option, Problem, Tenant
@@ -42,6 +43,7 @@ class Obstacle(Enum):
     IN_USE = "too full with what others hold now"
     CEILING = "left too little by `gpu-memory-utilization`"
     FIXED_KV = "without enough KV cache"
+    HOST_RAM = "on a host with too little RAM"
     MIG_SLICE = "a MIG slice, which cannot join others in a group"
 
 
@@ -292,6 +294,10 @@ class _Assessment:
         seat = self.ground.seats[place]
         if seat.gpu.parent_uuid is not None and self.base.world_size > 1:
             return None, Refusal(place=place, obstacle=Obstacle.MIG_SLICE)
+        needed = ram_bytes(self.base.profile, self.base.world_size, self.ground.release)
+        if seat.host.ram_bytes is not None and needed > seat.host.ram_bytes:
+            missing = needed - seat.host.ram_bytes
+            return None, Refusal(place=place, obstacle=Obstacle.HOST_RAM, missing_bytes=missing)
         problem = self._first_error(seat)
         if problem is not None:
             return None, Refusal(place=place, obstacle=Obstacle.INCOMPATIBLE, problem=problem)

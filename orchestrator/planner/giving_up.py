@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from orchestrator.planner.candidacy import Candidacy
-from orchestrator.planner.repairs import Company, Repair
+from orchestrator.planner.company import Company, Repair
 from orchestrator.planner.seats import listed
 
 

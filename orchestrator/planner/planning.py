@@ -13,17 +13,16 @@ from orchestrator.domain.profile import Deployment
 from orchestrator.planner.boxes import Box, box_for_one, smallest_box
 from orchestrator.planner.candidacy import Candidacy, Ground, as_services, problem_of
 from orchestrator.planner.cautions import cautions
+from orchestrator.planner.company import MOST_STEPS_IN_ALL, Company, Repair
 from orchestrator.planner.conflicts import cannot_coexist
 from orchestrator.planner.giving_up import leave_out
 from orchestrator.planner.grants import placements_of
+from orchestrator.planner.host_room import Lodger, short_of_room
 from orchestrator.planner.ports import hand_out_ports
 from orchestrator.planner.problem import Solution
 from orchestrator.planner.reasons import placement_reasons
 from orchestrator.planner.rejections import does_not_start, gave_up, nowhere, too_close
 from orchestrator.planner.repairs import (
-    MOST_STEPS_IN_ALL,
-    Company,
-    Repair,
     anywhere_together,
     least_fixed_cache,
     repairs_for,
@@ -88,13 +87,25 @@ def plan_on(ground: Ground, *, deployment: Deployment, facts: Mapping[str, Model
         return replace(empty, rejections=refusing.conflicts())
     placements = placements_of(ground, candidacies, solution, ports)
     settled = tuple(each.settled(option) for each, option in zip(candidacies, solution.options, strict=True))
-    failing = tuple(_failing(placement) for placement in placements)
+    room = tuple(short_of_room(inventory.hosts, _lodgers(placements, settled), ground.release))
+    failing = (*filter(None, map(_failing, placements)), *(each for each in room if each.is_error))
     return replace(
         empty,
-        placements=placements if not any(failing) else (),
-        rejections=tuple(each for each in failing if each is not None),
-        warnings=(*doubts, *cautions(ground, settled, solution.options, placements)),
+        placements=() if failing else placements,
+        rejections=failing,
+        warnings=(
+            *doubts,
+            *cautions(ground, settled, solution.options, placements),
+            *(each for each in room if not each.is_error),
+        ),
         search_notes=(*_notes(solution), *placement_reasons(ground, candidacies, problem, solution)),
+    )
+
+
+def _lodgers(placements: tuple[Placement, ...], candidacies: tuple[Candidacy, ...]) -> tuple[Lodger, ...]:
+    return tuple(
+        Lodger(host=placement.host, profile=each.profile, facts=each.facts, workers=len(placement.workers))
+        for placement, each in zip(placements, candidacies, strict=True)
     )
 
 

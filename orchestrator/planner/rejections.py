@@ -11,6 +11,7 @@ from orchestrator.engine.problems import FlagProblem
 from orchestrator.memory.prediction import predict
 from orchestrator.planner.candidacy import Candidacy, Ground, Obstacle, Refusal, under_ceiling, widest_dimension
 from orchestrator.planner.flag_keys import with_values
+from orchestrator.planner.host_room import ram_bytes, ram_flag, ram_repairs
 from orchestrator.planner.problem import LEVELS, Option
 from orchestrator.planner.seats import gib_text, gib_texts_that_add_up, listed, occupants
 from orchestrator.planner.sizing import Leaning, Size
@@ -123,17 +124,27 @@ def _no_room(ground: Ground, candidacy: Candidacy) -> Rejection:
         code="E506",
         service=candidacy.name,
         message=short_message if all_of == 1 else f"`{candidacy.name}` does not fit: {where} {what}",
-        blame=_blame(candidacy, nearest),
+        blame=_blame(ground, candidacy, nearest),
         asked_bytes=None if size is None else _asked(size, nearest),
         available_bytes=None if nearest is None or size is None else _available(size, nearest),
         notes=(*_counts(ground, candidacy), *_terms(candidacy, nearest)),
+        help=tuple(_less_in_ram(ground, candidacy, nearest)),
     )
 
 
-def _blame(candidacy: Candidacy, nearest: Refusal | None) -> KeyPath:
+def _less_in_ram(ground: Ground, candidacy: Candidacy, nearest: Refusal | None) -> Iterator[str]:
+    if nearest is not None and nearest.obstacle is Obstacle.HOST_RAM:
+        profile, workers = candidacy.profile, candidacy.world_size
+        needed = ram_bytes(profile, workers, ground.release)
+        yield from ram_repairs(profile, workers, nearest.missing_bytes, needed, release=ground.release)
+
+
+def _blame(ground: Ground, candidacy: Candidacy, nearest: Refusal | None) -> KeyPath:
     """The key to change: the model where a card is too small for it whatever the length."""
     if nearest is None:
         return ("gpus",)
+    if nearest.obstacle is Obstacle.HOST_RAM:
+        return ("vllm", ram_flag(candidacy.profile, ground.release))
     size = candidacy.sizes.get(nearest.place)
     if size is not None and size.footprint.fixed_kv_bytes is not None and _is_fixed_wrong(size, nearest):
         return ("vllm", size.fixed_by)

@@ -3,80 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from orchestrator.catalog.models import forms_of
 from orchestrator.domain.model_config import ModelFacts
-from orchestrator.domain.profile import FlagValue, Level, ServiceProfile, Sharing
+from orchestrator.domain.profile import FlagValue, ServiceProfile, Sharing
 from orchestrator.engine.canonical import canonical_flags
 from orchestrator.engine.sharding_checks import check_sharding
-from orchestrator.planner.candidacy import Candidacy, Ground, as_services, problem_of
+from orchestrator.planner.candidacy import Candidacy, Ground
+from orchestrator.planner.company import Company, Repair, tried
 from orchestrator.planner.flag_keys import shown_key, with_values
 from orchestrator.planner.problem import LEVELS
-from orchestrator.planner.search import is_feasible
 from orchestrator.planner.seats import listed
-from orchestrator.planner.steps import LimitReachedError, Steps
+from orchestrator.planner.wish_repairs import fewer_replicas, one_wish_less, spread_over_gpus
 
 UTILIZATION, LENGTH, TENSOR_PARALLEL = "gpu-memory-utilization", "max-model-len", "tensor-parallel-size"
 
 _SHORTEST_WORTH_OFFERING = 1024
 _EIGHT_BIT = "fp8"
 _MOST_WORKERS = 16
-_MOST_STEPS = 20_000
-"""Nodes per question about a repair: one that takes longer is not offered."""
-
-MOST_STEPS_IN_ALL = 200_000
-_STEPS_PER_QUESTION = 100
-"""What pricing a changed service weighs, in nodes."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Repair:
-    """A change after which everybody in the company fits; `repaired` are the services as they then are."""
-
-    text: str
-    repaired: tuple[Candidacy, ...] = ()
-    keeps_model: bool = True
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Company:
-    """Those who must fit beside the one that is repaired."""
-
-    ground: Ground
-    others: tuple[Candidacy, ...]
-    steps: Steps = field(default_factory=lambda: Steps(MOST_STEPS_IN_ALL))
-    """What all questions may take together; past that everything counts as no."""
-
-    def fits_with(self, *candidacies: Candidacy) -> bool:
-        """Whether all can be placed at once, with all their replicas; a search that takes too long counts as no."""
-        replicas = tuple(replica for each in candidacies for replica in each.as_replicas())
-        present = (*self.without(*candidacies).others, *replicas)
-        try:
-            self.steps.spend(_STEPS_PER_QUESTION + len(present))
-            most = min(_MOST_STEPS, self.ground.step_limit, self.steps.left)
-            return is_feasible(problem_of(self.ground, present), most, spent=self.steps)
-        except LimitReachedError:
-            return False
-
-    def near(self, members: tuple[Candidacy, ...]) -> tuple[Candidacy, ...]:
-        """The other services that may sit on a GPU that one of these may sit on."""
-        places = {place for each in members for place in each.allowed}
-        others = self.without(*members).others
-        return as_services(each for each in others if places & set(each.allowed))
-
-    def without(self, *services: Candidacy) -> Company:
-        """Without these services, and all their replicas."""
-        names = {each.profile.service for each in services}
-        return replace(self, others=tuple(each for each in self.others if each.profile.service not in names))
 
 
 def repairs_for(candidacy: Candidacy, company: Company) -> Iterator[Repair]:
     """Repairs of one service that let it and its company fit, the mildest first."""
     attempts = (
         _shared,
-        _spread_over_gpus,
-        _one_wish_less,
+        spread_over_gpus,
+        one_wish_less,
         _higher_ceiling,
         _fixed_cache,
         anywhere,
@@ -85,17 +38,12 @@ def repairs_for(candidacy: Candidacy, company: Company) -> Iterator[Repair]:
         _higher_and_shorter,
         _shorter,
         _other_form,
-        _fewer_replicas,
+        fewer_replicas,
     )
     for attempt in attempts:
         repair = attempt(candidacy, company)
         if repair is not None:
             yield repair
-
-
-def _tried(candidacy: Candidacy, company: Company, profile: ServiceProfile, text: str) -> Repair | None:
-    changed = company.ground.assess(profile, candidacy.facts)
-    return Repair(text=text, repaired=(changed,)) if company.fits_with(changed) else None
 
 
 def _changed(candidacy: Candidacy, company: Company, **values: FlagValue) -> Candidacy:
@@ -116,46 +64,7 @@ def _shared(candidacy: Candidacy, company: Company) -> Repair | None:
     if candidacy.profile.sharing is not Sharing.EXCLUSIVE:
         return None
     profile = replace(candidacy.profile, sharing=Sharing.SHARED)
-    return _tried(candidacy, company, profile, f"set `sharing: shared` for `{candidacy.name}`")
-
-
-def _spread_over_gpus(candidacy: Candidacy, company: Company) -> Repair | None:
-    """Replicas on GPUs of their own instead of hosts."""
-    profile = candidacy.profile
-    if profile.replicas == 1 or profile.spread is Level.GPU:
-        return None
-    return _tried(candidacy, company, replace(profile, spread=Level.GPU), f"set `spread: gpu` for `{candidacy.name}`")
-
-
-def _one_wish_less(candidacy: Candidacy, company: Company) -> Repair | None:
-    """One neighbour less to keep away from, or to stay with."""
-    for changed, what in _with_one_wish_less(candidacy.profile):
-        repair = _tried(candidacy, company, changed, f"take {what} of `{candidacy.name}`")
-        if repair is not None:
-            return repair
-    return None
-
-
-def _with_one_wish_less(profile: ServiceProfile) -> Iterator[tuple[ServiceProfile, str]]:
-    for level in Level:
-        for name in profile.apart_from.at(level):
-            less = profile.apart_from.without(level, name)
-            yield replace(profile, apart_from=less), f"`{name}` out of `{level}` under `apart-from`"
-        for name in profile.together_with.at(level):
-            less = profile.together_with.without(level, name)
-            yield replace(profile, together_with=less), f"`{name}` out of `{level}` under `together-with`"
-
-
-def _fewer_replicas(candidacy: Candidacy, company: Company) -> Repair | None:
-    """As many replicas as there is room for; with pins, the user would have to say which to give up."""
-    profile = candidacy.profile
-    if profile.gpus is not None:
-        return None
-    for count in range(profile.replicas - 1, 0, -1):
-        text = f"set `replicas: {count}` for `{candidacy.name}`"
-        if (repair := _tried(candidacy, company, replace(profile, replicas=count), text)) is not None:
-            return repair
-    return None
+    return tried(candidacy, company, profile, f"set `sharing: shared` for `{candidacy.name}`")
 
 
 def _higher_ceiling(candidacy: Candidacy, company: Company) -> Repair | None:
@@ -231,7 +140,7 @@ def _wider(candidacy: Candidacy, company: Company) -> Repair | None:
         freed = candidacy.profile.gpus is not None and len(candidacy.profile.gpus) < size
         text = f"set `{_key(candidacy, company, TENSOR_PARALLEL)}: {size}` for `{candidacy.name}`"
         profile = replace(profile, gpus=None) if freed else profile
-        repair = _tried(candidacy, company, profile, text + (" and leave its `gpus:` out" if freed else ""))
+        repair = tried(candidacy, company, profile, text + (" and leave its `gpus:` out" if freed else ""))
         if repair is not None:
             return repair
     return None
@@ -249,7 +158,7 @@ def _eight_bit_cache(candidacy: Candidacy, company: Company) -> Repair | None:
     profile = _with_flags(candidacy.profile, company.ground, {"kv-cache-dtype": _EIGHT_BIT})
     key = _key(candidacy, company, "kv-cache-dtype")
     text = f"set `{key}: {_EIGHT_BIT}` for `{candidacy.name}`: half the bytes per token"
-    return _tried(candidacy, company, profile, text)
+    return tried(candidacy, company, profile, text)
 
 
 def _shorter(candidacy: Candidacy, company: Company) -> Repair | None:
@@ -352,7 +261,7 @@ def anywhere(candidacy: Candidacy, company: Company) -> Repair | None:
         return None
     profile = replace(candidacy.profile, gpus=None)
     text = f"leave `gpus:` of `{candidacy.name}` out: there is room for it without"
-    return _tried(candidacy, company, profile, text)
+    return tried(candidacy, company, profile, text)
 
 
 def anywhere_together(conflict: tuple[Candidacy, ...], company: Company) -> Repair | None:

@@ -58,6 +58,8 @@ def hosts(draw: st.DrawFn, number: int) -> Host:
         links=tuple(links),
         driver_version=draw(st.none() | names),
         cuda_version=draw(st.none() | names),
+        ram_bytes=draw(st.none() | st.integers(min_value=0, max_value=1 << 44)),
+        disk_free_bytes=draw(st.none() | st.integers(min_value=0, max_value=1 << 50)),
     )
 
 

@@ -45,6 +45,10 @@ def _headline(host: Host, *, color: bool) -> Iterator[str]:
     driver = host.driver_version or "not known"
     cuda = host.cuda_version or "not known"
     yield _bold(_printable(f"{host.name}: driver {driver}, CUDA {cuda}"), color=color)
+    room = ((host.ram_bytes, "of RAM"), (host.disk_free_bytes, "free on the disk for models"))
+    known = [f"{as_gib(size):.1f} GiB {what}" for size, what in room if size is not None]
+    if known:
+        yield ", ".join(known)
 
 
 def _table(host: Host, columns: int, *, color: bool) -> Iterator[str]:

@@ -116,6 +116,8 @@ def test_the_text_is_stable_complete_and_indented_by_two() -> None:
       "name": "rig",
       "driver_version": null,
       "cuda_version": null,
+      "ram_bytes": null,
+      "disk_free_bytes": null,
       "gpus": [
         {
           "index": 0,

@@ -11,10 +11,10 @@ from orchestrator.domain.profile import ServiceProfile, Sharing
 from orchestrator.domain.units import GIB
 from orchestrator.planner.boxes import smallest_box
 from orchestrator.planner.candidacy import Ground
+from orchestrator.planner.company import Company
 from orchestrator.planner.giving_up import leave_out
 from orchestrator.planner.planning import plan_on
 from orchestrator.planner.problem import Option, Problem, Share, Tenant
-from orchestrator.planner.repairs import Company
 from orchestrator.planner.search import minimal_conflict
 from orchestrator.planner.seats import listed, occupants, seats_of
 from tests.unit.planner.planner_samples import (
