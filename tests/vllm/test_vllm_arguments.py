@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -29,7 +30,14 @@ def _services(directory: str) -> tuple[ServiceProfile, ...]:
     deployment = read_project([str(REPOSITORY / directory)]).deployment
     assert deployment is not None
     assert deployment.services
-    return deployment.services
+    return tuple(map(_settled, deployment.services))
+
+
+def _settled(service: ServiceProfile) -> ServiceProfile:
+    """With a width where the planner is to choose one: nobody renders `auto`."""
+    if service.vllm.get("tensor-parallel-size") != "auto":
+        return service
+    return replace(service, vllm={**service.vllm, "tensor-parallel-size": 1})
 
 
 def _facts(model: str) -> ModelFacts:
