@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 
 from orchestrator.catalog.models import find_model
@@ -42,8 +44,22 @@ def _migrated() -> list[tuple[str, dict[str, FlagValue]]]:
             written: dict[str, FlagValue] = {name: [value] if old.many else value}
             answer = replacement_for(name, written, RELEASE)
             if isinstance(answer, Replacement):
-                found.append((name, replaced(written, (answer,))))
+                found.append((name, _with_its_backend(name, replaced(written, (answer,)))))
     return found
+
+
+_BACKEND = {
+    "guided-decoding-disable-additional-properties": "guidance",
+    "guided-decoding-disable-any-whitespace": "guidance",
+}
+"""These wanted a backend in every release, and want it now."""
+
+
+def _with_its_backend(name: str, vllm: Mapping[str, FlagValue]) -> dict[str, FlagValue]:
+    config = vllm.get("structured-outputs-config")
+    if name not in _BACKEND or not isinstance(config, dict):
+        return dict(vllm)
+    return {**vllm, "structured-outputs-config": {**config, "backend": _BACKEND[name]}}
 
 
 def test_the_parser_takes_what_is_written_instead_of_every_flag_that_is_gone(oracle: Oracle) -> None:
