@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-KIB = 1024
 MIB = 1024**2
 GIB = 1024**3
 

@@ -13,7 +13,6 @@ _ANY_VERSION = r"(\d+)\.(\d+)(?:\.(\d+))?(?:\.(post\d+|\d+))?"
 _VERSION = re.compile(_ANY_VERSION)
 _DEVELOPMENT = re.compile(rf"{_ANY_VERSION}(?:rc\d+)?[.-]dev")
 _FORK = re.compile(r"fork|derivative|patched", re.IGNORECASE)
-_UNFINISHED = re.compile(r"(?:\d|\s)(?:rc\d+|dev|main)")
 _FIRST_BY_ARCHITECTURE = {
     "Qwen3ForCausalLM": "0.8.4",
     "Qwen3MoeForCausalLM": "0.8.4",
